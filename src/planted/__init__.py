@@ -1,0 +1,38 @@
+"""planted: regression data whose right answer is known, at any size, for any learner; and whether it was found.
+
+``y = X w + b + noise``. Read the package from left to right::
+
+    truth -> random numbers -> rows -> order -> batches -> a framework's tensors -> a learner -> check
+    _truth   _random, _kernels _rows   _order   _loader    torch                    _fit         _check
+             _draw
+
+A row is a pure function of (truth, seed, row number); everything after `_draw` is transport.
+"""
+
+from planted._check import Report, check
+from planted._draw import weights
+from planted._errors import PlantedError
+from planted._fit import Estimate, least_squares, sgd
+from planted._loader import Loader
+from planted._order import permutation
+from planted._rows import Rows, regression, rows
+from planted._truth import LinearTruth
+from planted._types import Batch
+
+__all__ = [
+    "Batch",
+    "Estimate",
+    "LinearTruth",
+    "Loader",
+    "PlantedError",
+    "Report",
+    "Rows",
+    "check",
+    "least_squares",
+    "permutation",
+    "regression",
+    "rows",
+    "sgd",
+    "weights",
+]
+__version__ = "0.1.0"

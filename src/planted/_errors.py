@@ -1,0 +1,34 @@
+"""One exception tree: everything that planted raises on purpose is a `PlantedError`.
+
+Each message names the value, the rule that it broke and the remedy. Each class is also the built-in
+exception that a caller would expect (`ValueError`, `TypeError`, ...), so that code which has never heard of
+planted handles it as usual.
+"""
+
+
+class PlantedError(Exception):
+    """The root of every error that planted raises on purpose."""
+
+
+class InvalidValueError(PlantedError, ValueError):
+    """A value of the right type breaks a rule."""
+
+
+class InvalidTypeError(PlantedError, TypeError):
+    """A value is of a type that cannot be meant."""
+
+
+class RowNumberError(PlantedError, IndexError):
+    """A row number lies outside the rows."""
+
+
+class StateError(PlantedError, ValueError):
+    """A saved state belongs to another data set, order or version."""
+
+
+class MissingFrameworkError(PlantedError, ImportError):
+    """A framework is asked for that is not installed."""
+
+
+class DivergedError(PlantedError, ArithmeticError):
+    """A learner left the finite numbers."""

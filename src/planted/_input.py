@@ -1,0 +1,138 @@
+"""What users hand in, made into plain integers, floats and arrays, or an error that names the rule.
+
+What comes in: anything. What goes out: an `int`, a `float`, or a NumPy array. Arrays may come from any framework: they
+are recognised by what they can do (`detach`, `asnumpy`, ...), so that no framework is imported or named.
+"""
+
+import math
+import operator
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
+from planted._types import FloatArray, RowNumbers
+
+DType = Literal["float32", "float64"]
+
+
+def integer(value: object, name: str, *, minimum: int, maximum: int | None = None, remedy: str) -> int:
+    """An integer within bounds; a bool is not one, nor is a float that happens to be whole."""
+    rule = f"an integer, at least {minimum}" + ("" if maximum is None else f" and at most {maximum}")
+    if isinstance(value, (bool, np.bool_)):
+        raise InvalidTypeError(f"{name}={value!r} is a bool; it must be {rule}: {remedy}")
+    try:
+        number = operator.index(cast("Any", value))
+    except TypeError:
+        raise InvalidTypeError(f"{name}={_short(value)} is not an integer; it must be {rule}: {remedy}") from None
+    if number < minimum or (maximum is not None and number > maximum):
+        raise InvalidValueError(f"{name}={number} must be {rule}: {remedy}")
+    return number
+
+
+def seed_and_salt(seed: object, salt: object) -> tuple[int, str]:
+    """A seed (any non-negative integer) and its salt (any string)."""
+    number = integer(seed, "seed", minimum=0, remedy="use any non-negative integer, such as seed=0")
+    if not isinstance(salt, str):
+        raise InvalidTypeError(f"salt={_short(salt)} must be a string: use salt='' for none")
+    return number, salt
+
+
+def real(value: object, name: str, *, minimum: float = -math.inf, remedy: str) -> float:
+    """A finite float, at least `minimum`; an array or tensor of one element will do."""
+    array = floats(value, name, remedy=remedy)
+    if array.size != 1:
+        raise InvalidValueError(f"{name} has shape {array.shape}; it must be one number: {remedy}")
+    number = float(array.reshape(()))
+    if not math.isfinite(number):
+        raise InvalidValueError(f"{name}={number} must be finite: {remedy}")
+    if number < minimum:
+        raise InvalidValueError(f"{name}={number} must be at least {minimum:g}: {remedy}")
+    return number
+
+
+def dtype_name(dtype: object) -> DType:
+    """``"float32"`` or ``"float64"``, from a string or a NumPy dtype."""
+    try:
+        name = np.dtype(cast("Any", dtype)).name if dtype is not None else "None"
+    except TypeError:
+        name = str(dtype)
+    if name not in ("float32", "float64"):
+        raise InvalidValueError(f"dtype={name!r} must be 'float32' or 'float64': rows are made in these two")
+    return cast("DType", name)
+
+
+def floats(value: object, name: str, *, remedy: str) -> FloatArray:
+    """A NumPy array of floats, of the value's own shape, from a list, an array or any framework's tensor.
+
+    float32 and float64 arrays keep their type; everything else becomes float64.
+    """
+    array = np.asarray(_to_numpy(value, name, remedy))
+    if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
+        return array
+    if array.dtype.kind not in "iuf" and array.size:  # an empty list is float64 already
+        raise InvalidTypeError(f"{name} holds {array.dtype} values; they must be real numbers: {remedy}")
+    return array.astype(np.float64)
+
+
+def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
+    """A finite float64 vector; a single row or column counts as one."""
+    array = floats(value, name, remedy=remedy)
+    if array.ndim == 0 or array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape):
+        raise InvalidValueError(f"{name} has shape {array.shape}; it must be a vector: {remedy}")
+    flat = np.array(array, dtype=np.float64).reshape(-1)
+    if flat.size == 0:
+        raise InvalidValueError(f"{name} is empty; it must hold at least one number: {remedy}")
+    if not np.isfinite(flat).all():
+        at = int(np.flatnonzero(~np.isfinite(flat))[0])
+        raise InvalidValueError(f"{name}[{at}]={flat[at]} must be finite: {remedy}")
+    return flat
+
+
+def row_numbers(rows: object, n: int) -> RowNumbers:
+    """Row numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type."""
+    try:
+        array = np.asarray(_to_numpy(rows, "row numbers", "use integers"))
+    except OverflowError:
+        raise RowNumberError(f"row numbers {_short(rows)} exceed 64 bits; they must lie in [0, {n})") from None
+    if array.ndim != 1:
+        raise InvalidValueError(
+            f"row numbers have shape {array.shape}; they must be a vector: use rows[i] for a single row"
+        )
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.dtype.kind not in "iu":
+        if array.dtype.kind == "O" and all(isinstance(i, int) and not isinstance(i, bool) for i in array):
+            raise RowNumberError(f"row numbers {_short(rows)} exceed 64 bits; they must lie in [0, {n})")
+        raise InvalidTypeError(
+            f"row numbers {_short(rows)} are {array.dtype}; they must be integers: convert them with .astype('int64')"
+        )
+    least, greatest = int(array.min()), int(array.max())
+    if least < 0 or greatest >= n:
+        outside = least if least < 0 else greatest
+        raise RowNumberError(
+            f"row number {outside} is outside [0, {n}): rows are numbered from 0, and there are {n} of them"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _to_numpy(value: Any, name: str, remedy: str) -> Any:
+    """The value, or the NumPy array behind a framework's tensor."""
+    if isinstance(value, (np.ndarray, list, tuple, range, int, float)):
+        return value
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+        if hasattr(value, "asnumpy"):
+            return value.asnumpy()
+        return np.asarray(value)
+    except TypeError:  # a type that NumPy lacks, such as bfloat16: through Python's floats
+        if hasattr(value, "tolist"):
+            return np.asarray(value.tolist())
+        raise InvalidTypeError(f"{name}={_short(value)} is not an array of numbers: {remedy}") from None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,357 @@
+"""The functions of `_random`, compiled: the same names, the same bits, at the speed of the machine.
+
+What comes in: keys, row numbers or positions, and arrays to fill. What goes out: the arrays, filled. Nothing is
+allocated but some scratch that fits the nearest cache, and the GIL is released throughout, so that threads share the work.
+
+How it is made fast, each step measured:
+- Rows are taken `LANES` at a time and the vector lanes run across rows, not across one row's features: then a shuffled
+  order costs the same as a sequential one, and every loop below is a plain one over lanes that the compiler vectorises.
+- Philox runs in 64-bit lanes whose upper halves hold rubbish: the multiplication reads the lower half only, and the
+  halves are cut off once, at the end. That halves its time.
+- Everything that runs inside a lane loop is inlined by force; a call there would end the vectorisation.
+- The order compacts the positions that fall outside the range, and walks those alone.
+
+The compiled code is kept by Numba next to this file (in `__pycache__`) or, where that is read-only, in the user's cache
+folder; where both are read-only, it is compiled again in each process. `NUMBA_CACHE_DIR` chooses another place.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from planted import _random
+from planted._random import FLOAT32, FLOAT64
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LANES = 128
+WALKERS = 1024
+AHEAD = 24
+
+
+def _compiled(function: Function) -> Function:
+    """The function compiled, cached on disk where there is a place for it."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # Numba found no folder that can be written
+        return njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def _inlined(function: Function) -> Function:
+    return njit(forceinline=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+# ---- bits -----------------------------------------------------------------------------------------------------
+
+U32, U64, I32, I64 = np.uint32, np.uint64, np.int32, np.int64
+M0, M1 = (U64(m) for m in _random.MULTIPLIERS)
+WEYL0, WEYL1 = (U64(w) for w in _random.WEYL)
+ROUNDS = _random.ROUNDS
+HALF_WORD = U64(32)
+LOWER = U64(0xFFFFFFFF)
+
+
+@_inlined
+def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """`_random.philox` of one counter, in 64-bit lanes; the upper halves are rubbish until the cut at the end."""
+    for _ in range(ROUNDS):
+        p0 = (c0 & LOWER) * M0
+        p1 = (c2 & LOWER) * M1
+        c0, c1, c2, c3 = (p1 >> HALF_WORD) ^ c1 ^ k0, p1, (p0 >> HALF_WORD) ^ c3 ^ k1, p0
+        k0 += WEYL0
+        k1 += WEYL1
+    return U32(c0), U32(c1), U32(c2), U32(c3)
+
+
+@_inlined
+def row_words(rows, group, key, words):  # type: ignore[no-untyped-def]
+    """`_random.row_words`: fill ``words`` (4, lanes) for the rows of the lanes."""
+    k0, k1 = U64(key[0]), U64(key[1])
+    for lane in range(LANES):
+        row = rows[lane]
+        words[0, lane], words[1, lane], words[2, lane], words[3, lane] = philox(
+            row, row >> HALF_WORD, group, U64(0), k0, k1
+        )
+
+
+# ---- normals --------------------------------------------------------------------------------------------------
+# Numba infers the type of a view only from an explicit cast, hence these four.
+
+
+@_inlined
+def _float32_bits(x):  # type: ignore[no-untyped-def]
+    return np.float32(x).view(np.int32)
+
+
+@_inlined
+def _bits_float32(x):  # type: ignore[no-untyped-def]
+    return np.int32(x).view(np.float32)
+
+
+@_inlined
+def _float64_bits(x):  # type: ignore[no-untyped-def]
+    return np.float64(x).view(np.int64)
+
+
+@_inlined
+def _bits_float64(x):  # type: ignore[no-untyped-def]
+    return np.int64(x).view(np.float64)
+
+
+F32, F64 = np.float32, np.float64
+
+SCALE_32, OFFSET_32, TURN_32 = F32(2.0**-32), F32(2.0**-33), F32(2.0**-31)
+SIGN_32, SWAP_32 = I32(-(2**31)), I32(2**30)
+LN2_32, ROOT_HALF_32 = F32(FLOAT32.ln2), F32(FLOAT32.root_half).view(np.int32)
+LOG_32, SINE_32, COSINE_32 = (tuple(map(F32, c)) for c in (FLOAT32.log, FLOAT32.sine, FLOAT32.cosine))
+
+SCALE_64, OFFSET_64, TURN_64 = 2.0**-64, 2.0**-65, 2.0**-63
+SIGN_64, SWAP_64 = I64(-(2**63)), I64(2**62)
+LN2_64, ROOT_HALF_64 = FLOAT64.ln2, F64(FLOAT64.root_half).view(np.int64)
+LOG_64, SINE_64, COSINE_64 = FLOAT64.log, FLOAT64.sine, FLOAT64.cosine
+
+
+@_inlined
+def _polynomial(coefficients, x):  # type: ignore[no-untyped-def]
+    value = coefficients[-1]
+    for i in range(len(coefficients) - 2, -1, -1):
+        value = value * x + coefficients[i]
+    return value
+
+
+@_inlined
+def normal_pair_32(radius_word, angle_word):  # type: ignore[no-untyped-def]
+    """`_random.normal_pair` in float32, of two signed words."""
+    c = F32(radius_word) * SCALE_32 + OFFSET_32
+    u = F32(1) + c if radius_word < 0 else c
+    pattern = _float32_bits(u)
+    exponent = I32(I32(pattern - ROOT_HALF_32) >> I32(23))
+    f = c if exponent == 0 else _bits_float32(I32(pattern - I32(exponent << I32(23)))) - F32(1)
+    square = f * f
+    log1p = (square * f) * _polynomial(LOG_32, f) - F32(0.5) * square
+    radius = np.sqrt(F32(2) * -((F32(exponent) * LN2_32 + log1p) + f))
+    radius = _bits_float32(I32(_float32_bits(radius) ^ (angle_word & SIGN_32)))
+
+    t = (F32(I32(angle_word << I32(2))) + F32(0.5)) * TURN_32
+    z = t * t
+    sine = _polynomial(SINE_32, z) * t
+    cosine = _polynomial(COSINE_32, z) * z + F32(1)
+    swap = (angle_word & SWAP_32) != 0
+    return radius * (sine if swap else cosine), radius * (cosine if swap else sine)
+
+
+@_inlined
+def normal_pair_64(radius_word, angle_word):  # type: ignore[no-untyped-def]
+    """`_random.normal_pair` in float64, of two signed words."""
+    c = F64(radius_word) * SCALE_64 + OFFSET_64
+    u = 1.0 + c if radius_word < 0 else c
+    pattern = _float64_bits(u)
+    exponent = (pattern - ROOT_HALF_64) >> I64(52)
+    f = c if exponent == 0 else _bits_float64(pattern - (exponent << I64(52))) - 1.0
+    square = f * f
+    log1p = (square * f) * _polynomial(LOG_64, f) - 0.5 * square
+    radius = np.sqrt(2.0 * -((F64(exponent) * LN2_64 + log1p) + f))
+    radius = _bits_float64(_float64_bits(radius) ^ (angle_word & SIGN_64))
+
+    t = (F64(angle_word << I64(2)) + 0.5) * TURN_64
+    z = t * t
+    sine = _polynomial(SINE_64, z) * t
+    cosine = _polynomial(COSINE_64, z) * z + 1.0
+    swap = (angle_word & SWAP_64) != 0
+    return radius * (sine if swap else cosine), radius * (cosine if swap else sine)
+
+
+@_inlined
+def normals_32(words, count, normals):  # type: ignore[no-untyped-def]
+    """`_random.normals`: the first ``count`` (or one more) of the four float32 normals a lane."""
+    for k in range(0, count, 2):
+        for lane in range(LANES):
+            normals[k, lane], normals[k + 1, lane] = normal_pair_32(I32(words[k, lane]), I32(words[k + 1, lane]))
+
+
+@_inlined
+def normals_64(words, normals):  # type: ignore[no-untyped-def]
+    """`_random.normals`: two float64 normals a lane from four words a lane."""
+    for lane in range(LANES):
+        radius_word = I64(U64(words[0, lane]) | (U64(words[1, lane]) << HALF_WORD))
+        angle_word = I64(U64(words[2, lane]) | (U64(words[3, lane]) << HALF_WORD))
+        normals[0, lane], normals[1, lane] = normal_pair_64(radius_word, angle_word)
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------
+
+
+@_compiled
+def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):  # type: ignore[no-untyped-def]
+    """`_random.linear_rows` into ``X`` (rows, features) and ``y`` (rows,).
+
+    ``wide`` is None for float32 and True for float64: Numba drops the branch that a None rules out.
+    """
+    features = w.size
+    words = np.empty((4, LANES), np.uint32)
+    per_group = 4 if wide is None else 2
+    normals = np.empty((per_group, LANES), X.dtype)
+    row = np.empty(LANES, np.uint64)
+    response = np.empty(LANES, np.float64)
+    for first in range(0, rows.size, LANES):
+        lanes = min(LANES, rows.size - first)
+        for lane in range(lanes):
+            row[lane] = rows[first + lane]
+        for lane in range(lanes, LANES):
+            row[lane] = 0
+        for lane in range(LANES):
+            response[lane] = b
+        for j in range(0, features, per_group):
+            row_words(row, U64(j // per_group), feature_key, words)
+            count = min(per_group, features - j)
+            if wide is None:
+                normals_32(words, count, normals)
+            else:
+                normals_64(words, normals)
+            for k in range(count):
+                weight = w[j + k]
+                for lane in range(LANES):
+                    response[lane] += np.float64(normals[k, lane]) * weight
+            if wide is None and count == 4:  # a row's four stores together: a quarter of the cache traffic
+                for lane in range(lanes):
+                    X[first + lane, j] = normals[0, lane]
+                    X[first + lane, j + 1] = normals[1, lane]
+                    X[first + lane, j + 2] = normals[2, lane]
+                    X[first + lane, j + 3] = normals[3, lane]
+            else:
+                for k in range(count):
+                    for lane in range(lanes):
+                        X[first + lane, j + k] = normals[k, lane]
+        row_words(row, U64(0), noise_key, words)
+        if wide is None:
+            normals_32(words, 1, normals)
+        else:
+            normals_64(words, normals)
+        for lane in range(lanes):
+            y[first + lane] = response[lane] + np.float64(normals[0, lane]) * noise
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(typing_context, array, row, column):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Ask the memory for an element of a 2-d array that will be read soon."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        array_type = signature.args[0]
+        place = context.make_array(array_type)(context, builder, arguments[0])
+        element = cgutils.get_item_pointer(context, builder, array_type, place, arguments[1:], wraparound=False)
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        )
+        read, keep, into_data_cache = number(0), number(3), number(1)
+        builder.call(function, [builder.bitcast(element, pointer), read, keep, into_data_cache])
+        return context.get_dummy_value()
+
+    return types.void(array, row, column), generate
+
+
+@_compiled
+def gather(rows, X, y, X_out, y_out):  # type: ignore[no-untyped-def]
+    """Rows held in memory, in any order: ``X_out = X[rows]``, ``y_out = y[rows]``, y of shape (rows, 1).
+
+    Each read misses every cache, so the time is that of the memory's latency unless the rows are asked for `AHEAD`.
+    """
+    features = X.shape[1]
+    for i in range(rows.size):
+        ahead = rows[min(i + AHEAD, rows.size - 1)]
+        _prefetch(X, ahead, 0)
+        _prefetch(X, ahead, features - 1)
+        _prefetch(y, ahead, 0)
+        row = rows[i]
+        for j in range(features):
+            X_out[i, j] = X[row, j]
+        y_out[i, 0] = y[row, 0]
+
+
+# ---- the order ------------------------------------------------------------------------------------------------
+
+MIXER0, MIXER1 = (U32(m) for m in _random.MIXERS)
+
+
+@_inlined
+def mix(word, before, between):  # type: ignore[no-untyped-def]
+    """`_random.mix` of one word."""
+    word = U32(word ^ before)
+    word = U32(U32(word ^ U32(word >> U32(16))) * MIXER0)
+    word = U32(word + between)
+    word = U32(U32(word ^ U32(word >> U32(15))) * MIXER1)
+    return U32(word ^ U32(word >> U32(16)))
+
+
+@_inlined
+def _forward(left, right, left_mask, right_mask, k):  # type: ignore[no-untyped-def]
+    for step in range(0, 8, 2):
+        left = U32(left ^ (mix(right, k[2 * step], k[2 * step + 1]) & left_mask))
+        right = U32(right ^ (mix(left, k[2 * step + 2], k[2 * step + 3]) & right_mask))
+    return left, right
+
+
+@_inlined
+def _backward(left, right, left_mask, right_mask, k):  # type: ignore[no-untyped-def]
+    for step in range(6, -1, -2):
+        right = U32(right ^ (mix(left, k[2 * step + 2], k[2 * step + 3]) & right_mask))
+        left = U32(left ^ (mix(right, k[2 * step], k[2 * step + 1]) & left_mask))
+    return left, right
+
+
+@_compiled
+def walk(positions, n, left_bits, right_bits, key, inverse, out):  # type: ignore[no-untyped-def]
+    """`_random.walk` of positions into ``out``; both int64, ``n`` and the bits uint64."""
+    left_mask = U32((U64(1) << left_bits) - U64(1))
+    right_mask = U32((U64(1) << right_bits) - U64(1))
+    at = np.empty(WALKERS, np.uint64)  # where each walker is
+    who = np.empty(WALKERS + 1, np.int64)  # and which position sent it
+    left = np.empty(WALKERS, np.uint32)
+    right = np.empty(WALKERS, np.uint32)
+    for first in range(0, positions.size, WALKERS):
+        walkers = min(WALKERS, positions.size - first)
+        for i in range(walkers):
+            at[i] = positions[first + i]
+            who[i] = first + i
+        while walkers > 0:
+            for i in range(walkers):
+                left[i] = U32(at[i] >> right_bits)
+                right[i] = U32(at[i]) & right_mask
+            if inverse:
+                for i in range(walkers):
+                    left[i], right[i] = _backward(left[i], right[i], left_mask, right_mask, key)
+            else:
+                for i in range(walkers):
+                    left[i], right[i] = _forward(left[i], right[i], left_mask, right_mask, key)
+            for i in range(walkers):
+                at[i] = (U64(left[i]) << right_bits) | U64(right[i])
+            still = 0
+            for i in range(walkers):
+                place = at[i]
+                position = who[i]
+                out[position] = place
+                at[still] = place
+                who[still] = position
+                still += place >= n
+            walkers = still
+
+
+@_compiled
+def shuffled_table(key0, key1, table):  # type: ignore[no-untyped-def]
+    """`_random.shuffled_table` into ``table``, int64."""
+    for i in range(table.size):
+        table[i] = i
+    for i in range(table.size - 1, 0, -1):
+        w0, w1, _, _ = philox(U64(i), U64(0), U64(0), U64(0), U64(key0), U64(key1))
+        # floor(u (i + 1) / 2^64) by halves: i + 1 is small, so neither product overflows
+        size = U64(i + 1)
+        j = (U64(w1) * size + ((U64(w0) * size) >> HALF_WORD)) >> HALF_WORD
+        swapped = table[j]
+        table[j] = table[i]
+        table[i] = swapped

@@ -1,0 +1,332 @@
+"""The loader: rows in minibatches, epoch after epoch, in a known order, resumable anywhere.
+
+What comes in: rows (anything with a length and a vectorised ``take``) and an order. What goes out: minibatches of the
+framework's arrays. The vocabulary:
+
+- *epoch*: one reading of all rows; each ``for`` over a loader is the next epoch, in a new order if it shuffles.
+- *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each takes its
+  share of every global batch, so the global batches are the same for any number of ranks, and all ranks count equally
+  many steps.
+- *chunk*: as many batches as fit a megabyte, filled by one call in a background thread and handed out as slices. That is
+  why a batch of 32 costs little Python. A chunk is never filled twice: batches are the caller's own.
+- *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
+"""
+
+import importlib
+import itertools
+import pkgutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from planted._draw import cores
+from planted._errors import InvalidTypeError, InvalidValueError, StateError
+from planted._input import integer, seed_and_salt
+from planted._order import Order, Permutation, Sequential
+
+STATE_VERSION: Final = 1
+CHUNK_BYTES: Final = 1 << 20
+
+Cut: TypeAlias = Callable[[Any, int], Sequence[Any]]
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where an iterator is: the batches of this epoch that it has handed out."""
+
+    epoch: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Global batches `first` to `last`, of which this rank reads `size` rows each."""
+
+    first: int
+    last: int
+    size: int
+
+
+class _Filled(NamedTuple):
+    """A chunk's arrays (X, y and perhaps row numbers), to be cut into batches of `size` rows."""
+
+    arrays: tuple[Any, ...]
+    size: int
+
+
+class Loader:
+    """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
+
+    Parameters
+    ----------
+    rows
+        Any rows: computed, in memory, or of your own, with ``len`` and a vectorised ``take``.
+    batch_size
+        Rows in a global batch. With several ranks each gets its share of it.
+    shuffle
+        A new pseudorandom order each epoch, or the order of the row numbers.
+    drop_last
+        Whether an incomplete last batch is dropped.
+    seed, salt
+        Of the order; any non-negative integer and any string.
+    rank, world_size
+        Which share of each global batch is read here: rows ``rank * m // world_size`` to
+        ``(rank + 1) * m // world_size`` of its m rows. All ranks see equally many batches; only in an incomplete last batch of
+        fewer rows than ranks does a rank get none (an array of 0 rows).
+    framework
+        Whose arrays the batches are: ``"numpy"``, or ``"torch"``, without a copy.
+    fresh
+        Each epoch reads new rows: the first these, later ones ever further down the endless stream. Without it,
+        each epoch reads the same rows.
+    with_index
+        Batches are (X, y, row numbers); ``rows.take(row numbers)`` gives X and y again.
+    prefetch
+        How many chunks (of about a megabyte, or one batch) are made ahead; 0 makes them in the calling thread.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If an argument breaks its rule.
+    MissingFrameworkError
+        If the framework is not installed.
+
+    Notes
+    -----
+    A batch is a slice of its chunk: keeping one keeps the megabyte that it lies in. It is the caller's own all the same, to change
+    at will.
+
+    Examples
+    --------
+    >>> import planted
+    >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)
+    >>> loader = planted.Loader(rows, batch_size=32, shuffle=True, seed=0)
+    >>> len(loader)
+    32
+    >>> X, y = next(iter(loader))
+    >>> X.shape, y.shape
+    ((32, 2), (32, 1))
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        batch_size: int = 32,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        seed: int = 0,
+        salt: str = "",
+        rank: int = 0,
+        world_size: int = 1,
+        framework: str = "numpy",
+        fresh: bool = False,
+        with_index: bool = False,
+        prefetch: int = 2,
+    ) -> None:
+        if not (hasattr(rows, "take") and hasattr(rows, "__len__")):
+            raise InvalidTypeError(
+                f"rows of type {type(rows).__name__} must have a length and take(row_numbers): "
+                "use planted.rows(...), or planted.regression(...)"
+            )
+        if fresh and not hasattr(rows, "fresh"):
+            raise InvalidValueError(
+                f"fresh=True needs rows computed on demand, not {rows!r}: leave them unmaterialized"
+            )
+        self.rows = rows
+        self.batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
+        self.shuffle = _flag(shuffle, "shuffle")
+        self.drop_last = _flag(drop_last, "drop_last")
+        self.seed, self.salt = seed_and_salt(seed, salt)
+        self.world_size = integer(world_size, "world_size", minimum=1, remedy="use the number of ranks")
+        if self.world_size > self.batch_size:
+            raise InvalidValueError(
+                f"world_size={self.world_size} exceeds batch_size={self.batch_size}: batch_size counts the rows of all "
+                "ranks together, so use at least one row a rank"
+            )
+        self.rank = integer(
+            rank, "rank", minimum=0, maximum=self.world_size - 1, remedy=f"ranks of {world_size} count from 0"
+        )
+        self.framework = framework
+        self.fresh = _flag(fresh, "fresh")
+        self.with_index = _flag(with_index, "with_index")
+        self.prefetch = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
+        self._cut = _cutter(framework)
+        self._n = int(getattr(rows, "n", None) or len(rows))
+        self._next = (0, 0)
+        self._cursor: _Cursor | None = None
+        self._fingerprint: str | None = None
+
+    # ---- what a training loop sees ----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return self._n // self.batch_size if self.drop_last else -(-self._n // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """The next epoch: tuples (X, y), or (X, y, row numbers)."""
+        epoch, batch = self._next
+        self._next = (epoch + 1, 0)
+        self._cursor = cursor = _Cursor(epoch, batch)
+        return self._batches(cursor)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next ``for`` reads."""
+        return self._next[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next ``for`` read this epoch, from its start."""
+        self._next = (integer(epoch, "epoch", minimum=0, remedy="epochs count from 0"), 0)
+        self._cursor = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is, as a small dict for JSON: what was handed out counts, what was made ahead does not."""
+        epoch, batch = self._next if self._cursor is None else (self._cursor.epoch, self._cursor.batch)
+        if batch and batch >= len(self):
+            epoch, batch = epoch + 1, 0
+        return {"epoch": epoch, "batch": batch, **self._settings()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next ``for`` go on where `state_dict` was taken, at no cost, on any number of ranks.
+
+        Raises
+        ------
+        StateError
+            If the state is of other rows, another order, or another version; the loader stays as it was.
+        """
+        expected = self._settings()
+        if not isinstance(state, Mapping) or set(state) != {"epoch", "batch", *expected}:
+            raise StateError(f"state={state!r} is not a loader's state: pass what loader.state_dict() returned")
+        for name, value in expected.items():
+            if state[name] != value or type(state[name]) is not type(value):
+                raise StateError(
+                    f"the state has {name}={state[name]!r}, this loader {name}={value!r}: "
+                    "load it into a loader of the same rows and settings"
+                )
+        epoch = integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0")
+        last = max(0, len(self) - 1)
+        batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
+        self._next = (epoch, batch)
+        self._cursor = None
+
+    def __repr__(self) -> str:
+        """The settings that differ from the defaults."""
+        parts = [f"{self.rows!r}", f"batch_size={self.batch_size}", f"shuffle={self.shuffle}", f"seed={self.seed}"]
+        if self.world_size > 1:
+            parts.append(f"rank={self.rank} of {self.world_size}")
+        parts += [name for name in ("drop_last", "fresh", "with_index") if getattr(self, name)]
+        return f"Loader({', '.join(parts)}, framework={self.framework!r})"
+
+    def _settings(self) -> dict[str, Any]:
+        if self._fingerprint is None:
+            self._fingerprint = self.rows.fingerprint() if hasattr(self.rows, "fingerprint") else f"{self._n} rows"
+        return {
+            "version": STATE_VERSION,
+            "rows": self._fingerprint,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
+            "fresh": self.fresh,
+            "seed": self.seed,
+            "salt": self.salt,
+        }
+
+    # ---- how it is done ---------------------------------------------------------------------------------------
+
+    def _batches(self, cursor: _Cursor) -> Iterator[tuple[Any, ...]]:
+        source, offset = self.rows, 0
+        if self.fresh:
+            source = self.rows.fresh(cursor.epoch)
+            offset = source.start - self.rows.start
+        order: Order = Sequential(self._n)
+        if self.shuffle:
+            order = Permutation(self._n, self.seed, cursor.epoch, self.salt)
+
+        def make(chunk: _Chunk) -> _Filled:
+            numbers = order.take(self._positions(chunk))
+            arrays = tuple(source.take(numbers))
+            return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
+
+        for arrays, size in self._made(self._chunks(cursor.batch), make):
+            # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
+            for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
+                cursor.batch += 1
+                yield batch
+
+    def _chunks(self, batch: int) -> Iterator[_Chunk]:
+        """The epoch from this batch on, cut into chunks; an incomplete last batch is one of its own."""
+        whole = self._n // self.batch_size
+        lo, hi = self._share(self.batch_size)
+        step = max(1, CHUNK_BYTES // (self._row_bytes() * (hi - lo))) if batch < whole else 1
+        for first in range(batch, whole, step):
+            yield _Chunk(first, min(first + step, whole), hi - lo)
+        if whole < len(self) and batch <= whole:
+            lo, hi = self._share(self._n - whole * self.batch_size)
+            yield _Chunk(whole, whole + 1, hi - lo)
+
+    def _share(self, count: int) -> tuple[int, int]:
+        """Which of the rows of a global batch are this rank's."""
+        return self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size
+
+    def _positions(self, chunk: _Chunk) -> Any:
+        begin = chunk.first * self.batch_size
+        end = min(chunk.last * self.batch_size, self._n)
+        if self.world_size == 1:
+            return range(begin, end)
+        lo, hi = self._share(min(self.batch_size, end - begin))
+        starts = np.arange(begin, end, self.batch_size, dtype=np.int64)
+        return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
+
+    def _row_bytes(self) -> int:
+        return max(1, sum(int(array.nbytes) for array in self.rows.take([0])))
+
+    def _made(self, chunks: Iterator[_Chunk], make: Callable[[_Chunk], _Filled]) -> Iterator[_Filled]:
+        """The chunks, filled ahead by threads if there is more than one of them."""
+        first = next(chunks, None)
+        second = next(chunks, None) if self.prefetch else None
+        if first is None or second is None:
+            yield from map(make, () if first is None else itertools.chain((first,), chunks))
+            return
+        pool = ThreadPoolExecutor(min(self.prefetch, cores()), thread_name_prefix="planted-loader")
+        try:
+            pending = deque(pool.submit(make, chunk) for chunk in (first, second))
+            while pending:
+                while len(pending) <= self.prefetch and (chunk := next(chunks, None)) is not None:
+                    pending.append(pool.submit(make, chunk))
+                yield pending.popleft().result()
+        finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _flag(value: object, name: str) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise InvalidTypeError(f"{name}={value!r} must be True or False")
+    return bool(value)
+
+
+def _slices(array: Any, size: int) -> list[Any]:
+    """NumPy's own minibatches: views of `size` rows; one, of no rows, if there are none."""
+    return [array[i : i + size] for i in range(0, max(1, len(array)), max(1, size))]
+
+
+def _cutter(framework: str) -> Cut:
+    """The function that cuts a chunk into the framework's minibatches, from planted's module of that name."""
+    if framework == "numpy":
+        return _slices
+    known = adapters()
+    if framework not in known:
+        raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, known))}")
+    cut: Cut = importlib.import_module(f"planted.{framework}").minibatches
+    return cut
+
+
+def adapters() -> tuple[str, ...]:
+    """The frameworks that planted speaks to: its public modules that are not `testing`."""
+    import planted
+
+    modules = (module.name for module in pkgutil.iter_modules(planted.__path__) if not module.ispkg)
+    return tuple(sorted(name for name in modules if not name.startswith("_") and name != "testing"))

@@ -1,0 +1,101 @@
+"""What is planted: the weights, the intercept and the noise of ``y = X w + b + noise e``.
+
+What comes in: numbers from a list, an array or any framework's tensor. What goes out: a frozen `LinearTruth`, which is
+compared, pickled and written to JSON without losing a bit. The features are standard normal, independent of each other and of
+the noise, which is normal too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from planted._errors import InvalidValueError
+from planted._input import real, vector
+
+_FIELDS: Final = {"w", "b", "noise"}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LinearTruth:
+    """The known answer: ``y = X w + b + noise e`` with standard normal features X and e.
+
+    Parameters
+    ----------
+    w
+        The weights, shape (features,), (features, 1) or (1, features): a list, an array or any framework's
+        tensor. Kept as float64, so a float32 tensor keeps exactly the value that it had.
+    b
+        The intercept, in the units of y.
+    noise
+        The standard deviation of the noise, in the units of y; not negative.
+
+    Raises
+    ------
+    InvalidValueError
+        If `w` is empty or not a vector, or anything is not finite, or `noise` is negative.
+    InvalidTypeError
+        If something is not made of real numbers.
+
+    Examples
+    --------
+    >>> truth = LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01)
+    >>> truth
+    LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01)
+    >>> truth.features
+    2
+    >>> truth == LinearTruth.from_dict(truth.to_dict())
+    True
+    """
+
+    w: npt.NDArray[np.float64]
+    b: float = 0.0
+    noise: float = 0.01
+
+    def __post_init__(self) -> None:
+        w = vector(self.w, "w", remedy="use finite weights, one a feature, such as w=[2.0, -3.4]")
+        w.flags.writeable = False
+        object.__setattr__(self, "w", w)
+        object.__setattr__(self, "b", real(self.b, "b", remedy="use a number, such as b=4.2"))
+        noise = real(self.noise, "noise", minimum=0, remedy="it is a standard deviation, use 0 for none")
+        object.__setattr__(self, "noise", noise)
+
+    @property
+    def features(self) -> int:
+        """How many features there are."""
+        return self.w.size
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict that `json.dumps` takes; floats keep every bit."""
+        return {"w": self.w.tolist(), "b": self.b, "noise": self.noise}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "LinearTruth":
+        """The truth that `to_dict` described."""
+        if not isinstance(fields, Mapping) or set(fields) != _FIELDS:
+            found = sorted(map(str, fields)) if isinstance(fields, Mapping) else type(fields).__name__
+            raise InvalidValueError(f"a truth has the fields {sorted(_FIELDS)}, not {found}: write it with to_dict()")
+        return cls(fields["w"], fields["b"], fields["noise"])
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if every number is."""
+        if not isinstance(other, LinearTruth):
+            return NotImplemented
+        return np.array_equal(self.w, other.w) and (self.b, self.noise) == (other.b, other.noise)
+
+    def __hash__(self) -> int:
+        """Consistent with equality: 0.0 and -0.0 are one number."""
+        return hash((tuple((self.w[:8] + 0.0).tolist()), self.w.size, self.b, self.noise))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its arguments, so that what is loaded is validated and read-only again."""
+        return LinearTruth, (np.array(self.w), self.b, self.noise)
+
+    def __repr__(self) -> str:
+        """All the weights if they are few, else the first three and the count."""
+        shown = self.w if self.w.size <= 8 else self.w[:3]
+        weights = ", ".join(repr(float(weight)) for weight in shown)
+        more = "" if self.w.size <= 8 else f", ... {self.w.size} weights"
+        return f"LinearTruth(w=[{weights}{more}], b={self.b!r}, noise={self.noise!r})"
