@@ -41,7 +41,7 @@ def key_words(purpose: str, seed: int, *, salt: str = "", epoch: int | None = No
     last, so that no salt can imitate another field.
 
     >>> [hex(word) for word in key_words("features32", 0)[:2]]
-    ['0xd8a9e2ff', '0x42a72c0f']
+    ['0x7b7bcd79', '0xad09f999']
     """
     label = f"planted/{VERSION}/{purpose}/{seed:x}/{'' if epoch is None else f'{epoch:x}'}/{salt}"
     digest = hashlib.sha512(label.encode()).digest()
