@@ -1,7 +1,8 @@
 """What the classes of the book share, whatever the framework: *Dive into Deep Learning*, 3.2 and 3.3.
 
-What comes in: the reader's own classes and methods. What goes out: the same, with hyperparameters saved as attributes and
-methods added after the fact. The names, arguments and effects are those of the book's package `d2l` 1.0.3; the code is ours.
+What comes in: the reader's own classes and methods. What goes out: the same, with hyperparameters saved as
+attributes and methods added after the fact. The names, arguments and effects are those of the book's package `d2l`
+1.0.3; the code is ours.
 """
 
 import inspect
@@ -88,7 +89,7 @@ class DataModule(HyperParameters):
         Kept for compatibility: planted works ahead in threads.
     """
 
-    def __init__(self, root: str = "../data", num_workers: int = 4) -> None:
+    def __init__(self, root: str = "../data", num_workers: int = 4) -> None:  # noqa: ARG002 -- both are saved
         self.save_hyperparameters()
 
     def get_dataloader(self, train: bool) -> Any:

@@ -1,17 +1,18 @@
 """Did a learner find the truth? Two questions, answered apart.
 
-What comes in: an estimate and the rows it was learned from. What goes out: a `Report`. With beta the planted parameters,
-beta_ls the least-squares fit to the rows and beta_hat the learner's estimate:
+What comes in: an estimate and the rows it was learned from. What goes out: a `Report`. With beta the planted
+parameters, beta_ls the least-squares fit to the rows and beta_hat the learner's estimate:
 
-- *Statistical error*: is beta_ls where theory says? The Wald statistic ``|X (beta_ls - beta)|^2 / sigma^2``
-  is chi-square distributed with one degree of freedom a parameter, since sigma is known. Its p-value says how often chance
-  alone moves the fit so far. It concerns the rows, not the learner: it is low if the rows are not those of the truth.
-- *Optimisation error*: how far is the learner from that fit? The distance ``|X (beta_hat - beta_ls)| / sigma`` counts
-  standard errors, in the worst direction of all (Scheffe): no combination of parameters is further off in units of its own
-  standard error. A learner that has not converged is far away, however good the rows.
+- *Statistical error*: is beta_ls where theory says? The Wald statistic ``|X (beta_ls - beta)|^2 / sigma^2`` is
+  chi-square distributed with one degree of freedom a parameter, since sigma is known. Its p-value says how often
+  chance alone moves the fit so far. It concerns the rows, not the learner: it is low if the rows are not those of
+  the truth.
+- *Optimisation error*: how far is the learner from that fit? The distance ``|X (beta_hat - beta_ls)| / sigma``
+  counts standard errors, in the worst direction of all (Scheffe): no combination of parameters is further off in
+  units of its own standard error. A learner that has not converged is far away, however good the rows.
 
-The verdict is whether the confidence region of beta_ls, at level 1 - alpha, holds both the truth and the learner's estimate. So
-an efficient learner on honest rows fails once in 1/alpha times.
+The verdict is whether the confidence region of beta_ls, at level 1 - alpha, holds both the truth and the learner's
+estimate. So an efficient learner on honest rows fails once in 1/alpha times.
 
 Sources: Wald 1943; Scheffe, "The Analysis of Variance", 1959, 3.5.
 """
@@ -102,17 +103,18 @@ class Report:
 
     def summary(self) -> tuple[str, str, str]:
         """Three lines: statistical error, optimisation error, verdict."""
+        p_value = f"p = {self.p_value:.3g} (must be at least {self.alpha:g})"
+        limit = f"(must be at most {self.tolerance:.3g})"
         return (
-            f"statistical error:  Wald statistic {self.statistic:.4g} on {self.dof} degrees of freedom, "
-            f"p = {self.p_value:.3g} (must be at least {self.alpha:g})",
-            f"optimisation error: {self.distance:.3g} standard errors from the least-squares fit "
-            f"(must be at most {self.tolerance:.3g})",
+            f"statistical error:  Wald statistic {self.statistic:.4g} on {self.dof} degrees of freedom: {p_value}",
+            f"optimisation error: {self.distance:.3g} standard errors from the least-squares fit {limit}",
             f"{'PASSED' if self.passed else 'FAILED'}: {self.advice}",
         )
 
     def _repr_html_(self) -> str:
         cells = "".join(
-            f"<tr><th>{p.name}</th>" + "".join(f"<td>{value:.6g}</td>" for value in p[1:]) + "</tr>" for p in self.shown()
+            f"<tr><th>{p.name}</th>" + "".join(f"<td>{value:.6g}</td>" for value in p[1:]) + "</tr>"
+            for p in self.shown()
         )
         head = "".join(f"<th>{name}</th>" for name in ("", "truth", "estimate", "error", "std. error", "z"))
         return f"<table><tr>{head}</tr>{cells}</table><p>{'<br>'.join(self.summary())}</p>"
@@ -124,15 +126,15 @@ def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | 
     Parameters
     ----------
     estimate
-        An `Estimate`, a pair ``(w, b)``, a dict ``{"w": ..., "b": ...}``, a fitted scikit-learn linear model (``coef_``,
-        ``intercept_``), or a framework's linear layer with one output (``weight``, ``bias``).
+        An `Estimate`, a pair ``(w, b)``, a dict ``{"w": ..., "b": ...}``, a fitted scikit-learn linear model
+        (``coef_``, ``intercept_``), or a framework's linear layer with one output (``weight``, ``bias``).
     rows
         The rows that the learner saw, truth included. They are read once, in blocks.
     alpha
         How often honest rows may fail, from 0 to 1.
     tolerance
-        How many standard errors the learner may be from the least-squares fit; by default the radius of
-        that fit's confidence region at level 1 - `alpha`, which depends on the number of parameters (4.0 for three of them).
+        How many standard errors the learner may be from the least-squares fit; by default the radius of that fit's
+        confidence region at level 1 - `alpha`, which depends on the number of parameters (4.0 for three of them).
 
     Returns
     -------
@@ -229,12 +231,13 @@ def _advice(honest: bool, converged: bool, distance: float, p_value: float) -> s
         return "the learner found the planted parameters, as nearly as these rows can show them"
     if honest:
         return (
-            f"the learner is {distance:.1f} standard errors from the least-squares fit: train longer; if that does not help, "
-            "lower the learning rate, and look for rows that are skipped, repeated or mixed up"
+            f"the learner is {distance:.1f} standard errors from the least-squares fit: train longer; if that does "
+            "not help, lower the learning rate, and look for rows that are skipped, repeated or mixed up"
         )
-    rare = f"the least-squares fit itself is further from the truth than chance allows (p = {p_value:.1g})"
-    remedy = "check that the rows are unchanged and belong to this truth; one seed in 1/alpha fails by chance, so try another"
-    return f"{rare}: {remedy}"
+    return (
+        f"the least-squares fit itself is further from the truth than chance allows (p = {p_value:.1g}): check that "
+        "the rows are unchanged and belong to this truth, and whether another seed passes"
+    )
 
 
 def as_estimate(learned: Any) -> Estimate:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,12 @@ class Keys(NamedTuple):
 def keys_of(seed: int, salt: str, dtype: DType) -> Keys:
     """The keys of a seed, a salt and a precision."""
     bits = PRECISIONS[dtype].bits
-    feature_words, noise_words = (key_words(f"{purpose}{bits}", seed, salt=salt) for purpose in ("features", "noise"))
-    return Keys(feature_words[:2], noise_words[:2])
+    return Keys(_key(f"features{bits}", seed, salt), _key(f"noise{bits}", seed, salt))
+
+
+def _key(purpose: str, seed: int, salt: str) -> tuple[int, int]:
+    k0, k1, *_ = key_words(purpose, seed, salt=salt)
+    return k0, k1
 
 
 @cache
@@ -92,7 +96,6 @@ def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.f
     """
     count = integer(features, "features", minimum=1, remedy="use the number of features, such as features=16")
     seed, salt = seed_and_salt(seed, salt)
-    key: Any = key_words("weights", seed, salt=salt)[:2]
     groups = np.arange(-(-count // FLOAT64.normals), dtype=np.uint64)
-    pairs = normals(row_words(groups, 0, key), FLOAT64)
+    pairs = normals(row_words(groups, 0, _key("weights", seed, salt)), FLOAT64)
     return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)

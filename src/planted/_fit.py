@@ -1,11 +1,13 @@
 """Reference learners: exact least squares, and minibatch gradient descent.
 
 What comes in: rows, arrays or a loader. What goes out: an `Estimate`. Least squares reads the rows once, in blocks,
-and keeps a triangular factor of constant size: each block is stacked under it and reduced by Householder reflections. It never forms
-X'X, which would cost half of the digits (on NIST's Longley data: 7 of them are left, where QR keeps 11).
+and keeps a triangular factor of constant size: each block is stacked under it and reduced by Householder
+reflections. It never forms X'X, which would cost half of the digits (on NIST's Longley data: 7 of them are left,
+where QR keeps 11).
 
-Source: Golub, Van Loan, "Matrix Computations", 4th ed., 5.3 and 6.5 (least squares by QR, and updating it); Demmel et al.,
-"Communication-optimal parallel and sequential QR and LU factorizations", 2012 (the sequential tall-skinny QR).
+Source: Golub, Van Loan, "Matrix Computations", 4th ed., 5.3 and 6.5 (least squares by QR, and updating it); Demmel
+et al., "Communication-optimal parallel and sequential QR and LU factorizations", 2012 (the sequential tall-skinny
+QR).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +24,7 @@ Float64s = npt.NDArray[np.float64]
 BLOCK_ROWS: Final = 8192
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class Estimate:
     """What a learner found: weights `w` of shape (features,) and intercept `b`, in float64.
 
@@ -35,12 +37,12 @@ class Estimate:
     w: Float64s
     b: float
 
-    def __post_init__(self) -> None:
+    def __init__(self, w: Any, b: Any) -> None:
         remedy = "an estimate is finite; if the learner diverged, lower its learning rate"
-        w = vector(self.w, "w", remedy=remedy)
-        w.flags.writeable = False
-        object.__setattr__(self, "w", w)
-        object.__setattr__(self, "b", real(self.b, "b", remedy=remedy))
+        weights = vector(w, "w", remedy=remedy)
+        weights.flags.writeable = False
+        object.__setattr__(self, "w", weights)
+        object.__setattr__(self, "b", real(b, "b", remedy=remedy))
 
     @property
     def parameters(self) -> Float64s:
@@ -108,7 +110,7 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
         stacked[len(R) :, 0] = 1.0
         stacked[len(R) :, 1:-1] = X
         stacked[len(R) :, -1:] = y
-        R = np.linalg.qr(stacked, mode="r")
+        R = np.asarray(np.linalg.qr(stacked, mode="r"))
         n += rows
     if n < size - 1:
         raise InvalidValueError(
@@ -176,6 +178,15 @@ def least_squares(rows: Any) -> Estimate:
     return Estimate(beta[1:], float(beta[0]))
 
 
+def training_settings(epochs: Any, lr: Any) -> tuple[int, float]:
+    """How often, and how fast: a positive integer and a positive number, or an error."""
+    count = integer(epochs, "epochs", minimum=1, remedy="use the number of passes, such as epochs=10")
+    rate = real(lr, "lr", remedy="use a small positive number, such as lr=0.03")
+    if rate <= 0:
+        raise InvalidValueError(f"lr={rate} must be positive: use a small number, such as lr=0.03")
+    return count, rate
+
+
 def sgd(
     loader: Iterable[Any],
     epochs: int = 3,
@@ -196,8 +207,8 @@ def sgd(
     lr
         The learning rate, positive.
     on_epoch
-        Called after each epoch with its number (from 0), the estimate so far, and the mean of the half squared errors as
-        they were met.
+        Called after each epoch with its number (from 0), the estimate so far, and the mean of the half squared
+        errors as they were met.
 
     Raises
     ------
@@ -214,10 +225,7 @@ def sgd(
     >>> estimate.w.round(2), round(estimate.b, 2)
     (array([ 2. , -3.4]), 4.2)
     """
-    epochs = integer(epochs, "epochs", minimum=1, remedy="use the number of passes, such as epochs=10")
-    lr = real(lr, "lr", remedy="use a small positive number, such as lr=0.03")
-    if lr <= 0:
-        raise InvalidValueError(f"lr={lr} must be positive: use a small number, such as lr=0.03")
+    epochs, lr = training_settings(epochs, lr)
     beta: Float64s | None = None
     for epoch in range(epochs):
         loss, n = 0.0, 0
@@ -241,5 +249,5 @@ def sgd(
             raise DivergedError(f"the parameters overflowed in epoch {epoch} with lr={lr}: use a smaller lr")
         if on_epoch is not None:
             on_epoch(epoch, Estimate(beta[1:], float(beta[0])), loss / n)
-    assert beta is not None  # noqa: S101 -- epochs is at least 1
+    assert beta is not None
     return Estimate(beta[1:], float(beta[0]))

@@ -1,7 +1,8 @@
 """The functions of `_random`, compiled: the same names, the same bits, at the speed of the machine.
 
 What comes in: keys, row numbers or positions, and arrays to fill. What goes out: the arrays, filled. Nothing is
-allocated but some scratch that fits the nearest cache, and the GIL is released throughout, so that threads share the work.
+allocated but some scratch that fits the nearest cache, and the GIL is released throughout, so that threads share
+the work.
 
 How it is made fast, each step measured:
 - Rows are taken `LANES` at a time and the vector lanes run across rows, not across one row's features: then a shuffled
@@ -15,8 +16,7 @@ The compiled code is kept by Numba next to this file (in `__pycache__`) or, wher
 folder; where both are read-only, it is compiled again in each process. `NUMBA_CACHE_DIR` chooses another place.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -27,23 +27,21 @@ from numba.extending import intrinsic
 from planted import _random
 from planted._random import FLOAT32, FLOAT64
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 LANES = 128
 WALKERS = 1024
 AHEAD = 24
 
 
-def _compiled(function: Function) -> Function:
+def _compiled(function: Any) -> Any:
     """The function compiled, cached on disk where there is a place for it."""
     try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # Numba found no folder that can be written
-        return njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        return njit(nogil=True, error_model="numpy")(function)
 
 
-def _inlined(function: Function) -> Function:
-    return njit(forceinline=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+def _inlined(function: Any) -> Any:
+    return njit(forceinline=True, error_model="numpy")(function)
 
 
 # ---- bits -----------------------------------------------------------------------------------------------------
@@ -57,7 +55,7 @@ LOWER = U64(0xFFFFFFFF)
 
 
 @_inlined
-def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox(c0, c1, c2, c3, k0, k1):
     """`_random.philox` of one counter, in 64-bit lanes; the upper halves are rubbish until the cut at the end."""
     for _ in range(ROUNDS):
         p0 = (c0 & LOWER) * M0
@@ -69,7 +67,7 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def row_words(rows, group, key, words):  # type: ignore[no-untyped-def]
+def row_words(rows, group, key, words):
     """`_random.row_words`: fill ``words`` (4, lanes) for the rows of the lanes."""
     k0, k1 = U64(key[0]), U64(key[1])
     for lane in range(LANES):
@@ -84,22 +82,22 @@ def row_words(rows, group, key, words):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def _float32_bits(x):  # type: ignore[no-untyped-def]
+def _float32_bits(x):
     return np.float32(x).view(np.int32)
 
 
 @_inlined
-def _bits_float32(x):  # type: ignore[no-untyped-def]
+def _bits_float32(x):
     return np.int32(x).view(np.float32)
 
 
 @_inlined
-def _float64_bits(x):  # type: ignore[no-untyped-def]
+def _float64_bits(x):
     return np.float64(x).view(np.int64)
 
 
 @_inlined
-def _bits_float64(x):  # type: ignore[no-untyped-def]
+def _bits_float64(x):
     return np.int64(x).view(np.float64)
 
 
@@ -117,7 +115,7 @@ LOG_64, SINE_64, COSINE_64 = FLOAT64.log, FLOAT64.sine, FLOAT64.cosine
 
 
 @_inlined
-def _polynomial(coefficients, x):  # type: ignore[no-untyped-def]
+def _polynomial(coefficients, x):
     value = coefficients[-1]
     for i in range(len(coefficients) - 2, -1, -1):
         value = value * x + coefficients[i]
@@ -125,7 +123,7 @@ def _polynomial(coefficients, x):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def normal_pair_32(radius_word, angle_word):  # type: ignore[no-untyped-def]
+def normal_pair_32(radius_word, angle_word):
     """`_random.normal_pair` in float32, of two signed words."""
     c = F32(radius_word) * SCALE_32 + OFFSET_32
     u = F32(1) + c if radius_word < 0 else c
@@ -146,7 +144,7 @@ def normal_pair_32(radius_word, angle_word):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def normal_pair_64(radius_word, angle_word):  # type: ignore[no-untyped-def]
+def normal_pair_64(radius_word, angle_word):
     """`_random.normal_pair` in float64, of two signed words."""
     c = F64(radius_word) * SCALE_64 + OFFSET_64
     u = 1.0 + c if radius_word < 0 else c
@@ -167,7 +165,7 @@ def normal_pair_64(radius_word, angle_word):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def normals_32(words, count, normals):  # type: ignore[no-untyped-def]
+def normals_32(words, count, normals):
     """`_random.normals`: the first ``count`` (or one more) of the four float32 normals a lane."""
     for k in range(0, count, 2):
         for lane in range(LANES):
@@ -175,7 +173,7 @@ def normals_32(words, count, normals):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def normals_64(words, normals):  # type: ignore[no-untyped-def]
+def normals_64(words, normals):
     """`_random.normals`: two float64 normals a lane from four words a lane."""
     for lane in range(LANES):
         radius_word = I64(U64(words[0, lane]) | (U64(words[1, lane]) << HALF_WORD))
@@ -187,7 +185,7 @@ def normals_64(words, normals):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):  # type: ignore[no-untyped-def]
+def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
     """`_random.linear_rows` into ``X`` (rows, features) and ``y`` (rows,).
 
     ``wide`` is None for float32 and True for float64: Numba drops the branch that a None rules out.
@@ -236,11 +234,11 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):  # type:
             y[first + lane] = response[lane] + np.float64(normals[0, lane]) * noise
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _prefetch(typing_context, array, row, column):  # type: ignore[no-untyped-def]  # noqa: ARG001
+@intrinsic
+def _prefetch(typing_context, array, row, column):  # noqa: ARG001
     """Ask the memory for an element of a 2-d array that will be read soon."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         array_type = signature.args[0]
         place = context.make_array(array_type)(context, builder, arguments[0])
         element = cgutils.get_item_pointer(context, builder, array_type, place, arguments[1:], wraparound=False)
@@ -257,7 +255,7 @@ def _prefetch(typing_context, array, row, column):  # type: ignore[no-untyped-de
 
 
 @_compiled
-def gather(rows, X, y, X_out, y_out):  # type: ignore[no-untyped-def]
+def gather(rows, X, y, X_out, y_out):
     """Rows held in memory, in any order: ``X_out = X[rows]``, ``y_out = y[rows]``, y of shape (rows, 1).
 
     Each read misses every cache, so the time is that of the memory's latency unless the rows are asked for `AHEAD`.
@@ -280,7 +278,7 @@ MIXER0, MIXER1 = (U32(m) for m in _random.MIXERS)
 
 
 @_inlined
-def mix(word, before, between):  # type: ignore[no-untyped-def]
+def mix(word, before, between):
     """`_random.mix` of one word."""
     word = U32(word ^ before)
     word = U32(U32(word ^ U32(word >> U32(16))) * MIXER0)
@@ -290,7 +288,7 @@ def mix(word, before, between):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def _forward(left, right, left_mask, right_mask, k):  # type: ignore[no-untyped-def]
+def _forward(left, right, left_mask, right_mask, k):
     for step in range(0, 8, 2):
         left = U32(left ^ (mix(right, k[2 * step], k[2 * step + 1]) & left_mask))
         right = U32(right ^ (mix(left, k[2 * step + 2], k[2 * step + 3]) & right_mask))
@@ -298,7 +296,7 @@ def _forward(left, right, left_mask, right_mask, k):  # type: ignore[no-untyped-
 
 
 @_inlined
-def _backward(left, right, left_mask, right_mask, k):  # type: ignore[no-untyped-def]
+def _backward(left, right, left_mask, right_mask, k):
     for step in range(6, -1, -2):
         right = U32(right ^ (mix(left, k[2 * step + 2], k[2 * step + 3]) & right_mask))
         left = U32(left ^ (mix(right, k[2 * step], k[2 * step + 1]) & left_mask))
@@ -306,7 +304,7 @@ def _backward(left, right, left_mask, right_mask, k):  # type: ignore[no-untyped
 
 
 @_compiled
-def walk(positions, n, left_bits, right_bits, key, inverse, out):  # type: ignore[no-untyped-def]
+def walk(positions, n, left_bits, right_bits, key, inverse, out):
     """`_random.walk` of positions into ``out``; both int64, ``n`` and the bits uint64."""
     left_mask = U32((U64(1) << left_bits) - U64(1))
     right_mask = U32((U64(1) << right_bits) - U64(1))
@@ -343,7 +341,7 @@ def walk(positions, n, left_bits, right_bits, key, inverse, out):  # type: ignor
 
 
 @_compiled
-def shuffled_table(key0, key1, table):  # type: ignore[no-untyped-def]
+def shuffled_table(key0, key1, table):
     """`_random.shuffled_table` into ``table``, int64."""
     for i in range(table.size):
         table[i] = i

@@ -4,11 +4,12 @@ What comes in: rows (anything with a length and a vectorised ``take``) and an or
 framework's arrays. The vocabulary:
 
 - *epoch*: one reading of all rows; each ``for`` over a loader is the next epoch, in a new order if it shuffles.
-- *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each takes its
-  share of every global batch, so the global batches are the same for any number of ranks, and all ranks count equally
-  many steps.
-- *chunk*: as many batches as fit a megabyte, filled by one call in a background thread and handed out as slices. That is
-  why a batch of 32 costs little Python. A chunk is never filled twice: batches are the caller's own.
+- *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
+  takes its share of every global batch, so the global batches are the same for any number of ranks, and all ranks
+  count equally many steps.
+- *chunk*: as many batches as fit a megabyte, filled by one call in a background thread and handed out as slices.
+  That is why a batch of 32 costs little Python. Its memory is used again only when
+  the last of its batches is gone: batches are the caller's own.
 - *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
 """
 
@@ -74,9 +75,9 @@ class Loader:
     seed, salt
         Of the order; any non-negative integer and any string.
     rank, world_size
-        Which share of each global batch is read here: rows ``rank * m // world_size`` to
-        ``(rank + 1) * m // world_size`` of its m rows. All ranks see equally many batches; only in an incomplete last batch of
-        fewer rows than ranks does a rank get none (an array of 0 rows).
+        Which share of each global batch is read here: rows ``rank * m // world_size`` to ``(rank + 1) * m //
+        world_size`` of its m rows. All ranks see equally many batches; only in an incomplete last batch of fewer
+        rows than ranks does a rank get none (an array of 0 rows).
     framework
         Whose arrays the batches are: ``"numpy"``, or ``"torch"``, without a copy.
     fresh
@@ -96,8 +97,8 @@ class Loader:
 
     Notes
     -----
-    A batch is a slice of its chunk: keeping one keeps the megabyte that it lies in. It is the caller's own all the same, to change
-    at will.
+    A batch is a slice of its chunk: keeping one keeps the megabyte that it lies in. It is the caller's own all the
+    same, to change at will, and is never written again.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """Memory for chunks, used again once nobody can see it.
 
-What comes in: a shape and a dtype. What goes out: an empty array that begins with a cache line. Memory fresh from the operating
-system costs a page fault every 4 KiB, about as much time as filling it with rows; so blocks of a chunk's size are
-kept and lent out again. A block comes back only when the last array, view or tensor over it is gone (they all hold the
-lease), so nothing that a caller still has is ever overwritten.
+What comes in: a shape and a dtype. What goes out: an empty array that begins with a cache line. Memory fresh from
+the operating system costs a page fault every 4 KiB, about as much time as filling it with rows; so blocks of a
+chunk's size are kept and lent out again. A block comes back only when the last array, view or tensor over it is
+gone (they all hold the lease), so nothing that a caller still has is ever overwritten.
 """
 
 from math import prod

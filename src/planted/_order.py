@@ -1,9 +1,9 @@
 """In which order rows are read: a shuffle without a table.
 
-What comes in: positions, 0 to n - 1. What goes out: row numbers. A `Permutation` is a keyed bijection of ``range(n)``: it
-takes no memory, gives any position at once, and can be inverted. Above `SMALL` rows it is a Feistel network of eight rounds with
-cycle walking; below, an exact Fisher-Yates shuffle from the same key, so that even for five rows all 120 orders are equally
-likely, which no Feistel network of a few bits achieves.
+What comes in: positions, 0 to n - 1. What goes out: row numbers. A `Permutation` is a keyed bijection of
+``range(n)``: it takes no memory, gives any position at once, and can be inverted. Above `SMALL` rows it is a
+Feistel network of eight rounds with cycle walking; below, an exact Fisher-Yates shuffle from the same key, so that
+even for five rows all 120 orders are equally likely, which no Feistel network of a few bits achieves.
 
 Sources: Luby, Rackoff 1988; Naor, Reingold 1999; Black, Rogaway, "Ciphers with arbitrary finite domains", 2002.
 """
@@ -128,7 +128,7 @@ class Permutation:
         for first in range(0, self.n, SMALL):
             yield from self._take_range(range(first, min(first + SMALL, self.n))).tolist()
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All of it, as NumPy asks for it."""
         return self._take_range(range(self.n)).astype(dtype or np.int64, copy=False)
 

@@ -77,9 +77,7 @@ def _multiply(word: Words, multiplier: int) -> tuple[Words, Words]:
     return product.astype(np.uint32), (product >> np.uint64(32)).astype(np.uint32)
 
 
-def row_words(
-    rows: npt.NDArray[np.uint64], group: int, key: tuple[int, int]
-) -> tuple[Words, Words, Words, Words]:
+def row_words(rows: npt.NDArray[np.uint64], group: int, key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
     """Four words for each row: the counter is (row low, row high, feature group, 0)."""
     low = rows.astype(np.uint32)
     high = (rows >> np.uint64(32)).astype(np.uint32)
@@ -200,8 +198,9 @@ def minus_log_uniform(word: Unsigned, precision: Precision) -> FloatArray:
     """``-log(u)`` for the uniform ``u = (word + 1/2) / 2^bits``, accurate at both ends.
 
     Read as a signed number the word is a small number c next to the nearer end of the interval: u = c if it is
-    positive, u = 1 + c if it is negative. So every bit of the word counts both in the tail (u near 0: the largest normal is
-    6.76 in float32 and 9.49 in float64) and near zero (u near 1, where 1 + c alone would have lost the low bits).
+    positive, u = 1 + c if it is negative. So every bit of the word counts both in the tail (u near 0: the largest
+    normal is 6.76 in float32 and 9.49 in float64) and near zero (u near 1, where 1 + c alone would have lost the
+    low bits).
     """
     real, signed = precision.real, precision.signed
     number = word.view(signed)
@@ -214,12 +213,11 @@ def minus_log_uniform(word: Unsigned, precision: Precision) -> FloatArray:
     f = np.where(exponent == 0, c, fraction - real(1))
     square = f * f
     log1p = (square * f) * polynomial(precision.log, f) - real(0.5) * square
-    return -((exponent.astype(real) * real(precision.ln2) + log1p) + f)
+    log_uniform: FloatArray = (exponent.astype(real) * real(precision.ln2) + log1p) + f
+    return -log_uniform
 
 
-def normal_pair(
-    radius_word: Unsigned, angle_word: Unsigned, precision: Precision
-) -> tuple[FloatArray, FloatArray]:
+def normal_pair(radius_word: Unsigned, angle_word: Unsigned, precision: Precision) -> tuple[FloatArray, FloatArray]:
     """Two independent standard normals from two words (Box-Muller).
 
     The angle takes two bits of its word for the quadrant (the top one is the sign of both, the next one swaps sine and

@@ -1,11 +1,11 @@
 """Rows: where X and y come from, whichever way they are kept.
 
-What comes in: row numbers. What goes out: their features and responses. `Rows` is the protocol; two kinds are
-here, `ComputedRows` (made on demand, endless, no memory) and `MemoryRows` (the same rows, held). Both give the same values for the
-same number, because a row is a pure function of (truth, seed, row number).
+What comes in: row numbers. What goes out: their features and responses. `Rows` is the protocol; two kinds are here,
+`ComputedRows` (made on demand, endless, no memory) and `MemoryRows` (the same rows, held). Both give the same
+values for the same number, because a row is a pure function of (truth, seed, row number).
 
-A kind writes ``take`` and little else. The other ways in (``rows[3]``, ``rows[10:20]``, ``rows.X``, iteration) are plain
-functions below, derived from ``take`` and shared by naming them in the class body.
+A kind writes ``take`` and little else. The other ways in (``rows[3]``, ``rows[10:20]``, ``rows.X``, iteration) are
+plain functions below, derived from ``take`` and shared by naming them in the class body.
 """
 
 import hashlib
@@ -161,7 +161,10 @@ def _split(self: Any, *sizes: int) -> tuple[Any, ...]:
         If the sizes are negative or add up to more rows than there are.
     """
     n = _count(self)
-    counts = [integer(size, "size", minimum=0, remedy="give the rows of each part: rows.split(1_000, 1_000)") for size in sizes]
+    counts = [
+        integer(size, "size", minimum=0, remedy="give the rows of each part: rows.split(1_000, 1_000)")
+        for size in sizes
+    ]
     if not counts or sum(counts) > n:
         raise InvalidValueError(f"sizes={tuple(counts)} add up to {sum(counts)} of {n} rows: name parts that fit")
     parts, first = [], 0
@@ -194,10 +197,16 @@ def _html(self: Any) -> str:
     more = ["…"] if columns < self.features else []
     head = "".join(f"<th>{name}</th>" for name in ["row", *(f"x{j}" for j in range(columns)), *more, "y"])
     lines = "".join(
-        "<tr>" + "".join(f"<td>{cell}</td>" for cell in [i, *(f"{x:.6g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.6g}"]) + "</tr>"
+        "<tr>"
+        + "".join(f"<td>{cell}</td>" for cell in [i, *(f"{x:.6g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.6g}"])
+        + "</tr>"
         for i in range(shown)
     )
-    rest = f"<tr><td colspan='{columns + len(more) + 2}'>… of {_count(self):,} rows</td></tr>" if shown < _count(self) else ""
+    rest = (
+        f"<tr><td colspan='{columns + len(more) + 2}'>… of {_count(self):,} rows</td></tr>"
+        if shown < _count(self)
+        else ""
+    )
     return f"<table><caption>{html.escape(repr(self))}</caption><tr>{head}</tr>{lines}{rest}</table>"
 
 

@@ -1,8 +1,8 @@
 """What is planted: the weights, the intercept and the noise of ``y = X w + b + noise e``.
 
-What comes in: numbers from a list, an array or any framework's tensor. What goes out: a frozen `LinearTruth`, which is
-compared, pickled and written to JSON without losing a bit. The features are standard normal, independent of each other and of
-the noise, which is normal too.
+What comes in: numbers from a list, an array or any framework's tensor. What goes out: a frozen `LinearTruth`, which
+is compared, pickled and written to JSON without losing a bit. The features are standard normal, independent of each
+other and of the noise, which is normal too.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from planted._input import real, vector
 _FIELDS: Final = {"w", "b", "noise"}
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class LinearTruth:
     """The known answer: ``y = X w + b + noise e`` with standard normal features X and e.
 
@@ -51,16 +51,16 @@ class LinearTruth:
     """
 
     w: npt.NDArray[np.float64]
-    b: float = 0.0
-    noise: float = 0.01
+    b: float
+    noise: float
 
-    def __post_init__(self) -> None:
-        w = vector(self.w, "w", remedy="use finite weights, one a feature, such as w=[2.0, -3.4]")
-        w.flags.writeable = False
-        object.__setattr__(self, "w", w)
-        object.__setattr__(self, "b", real(self.b, "b", remedy="use a number, such as b=4.2"))
-        noise = real(self.noise, "noise", minimum=0, remedy="it is a standard deviation, use 0 for none")
-        object.__setattr__(self, "noise", noise)
+    def __init__(self, w: Any, b: Any = 0.0, noise: Any = 0.01) -> None:
+        weights = vector(w, "w", remedy="use finite weights, one a feature, such as w=[2.0, -3.4]")
+        weights.flags.writeable = False
+        remedy = "it is a standard deviation, use 0 for none"
+        object.__setattr__(self, "w", weights)
+        object.__setattr__(self, "b", real(b, "b", remedy="use a number, such as b=4.2"))
+        object.__setattr__(self, "noise", real(noise, "noise", minimum=0, remedy=remedy))
 
     @property
     def features(self) -> int:
