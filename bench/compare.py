@@ -1,35 +1,41 @@
 """Contestants side by side, in one process and taking turns, so that a busy machine slows all of them alike.
 
-What comes in: functions that do the same work, ours and others'. What goes out: their times, and ratios of them; a ratio
-outlasts the machine it was measured on, a time does not. Targets are printed beside the results and never asserted.
+What comes in: functions that do the same work, ours and others'. What goes out: their times and the ratios of them: a
+ratio outlasts the machine it was measured on, a time does not. Targets are printed beside the results, never asserted.
+
+On a shared machine two cores may do the work of one, and who uses both suffers alone. So each round also measures what
+the cores are worth just then: how many times the arithmetic of one of them all do together.
 """
 
 import argparse
 import gc
+import hashlib
 import json
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-PAUSE = 0.05  # seconds between turns: thread pools of the one before stop spinning
+PAUSE = 0.05  # seconds between turns: the thread pools of the one before stop spinning
 WIDTH = 140
-
-Times = dict[str, list[float]]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WAYS = ("medians", "rounds", "minima")  # to take a ratio; neighbours on the machine disturb the last one least
+BLOCK = bytes(4 << 20)  # to hash: a few milliseconds of arithmetic
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """Who takes part: `run` is called with the number of the round; `rows` is how many rows that is."""
+    """Who takes part: `run` is called with the number of the round and handles `rows` rows."""
 
     name: str
     run: Callable[[int], Any]
@@ -38,11 +44,21 @@ class Contestant:
     target: float | None = None  # of a peer: how many times as fast as it ours means to be
 
 
+class Rounds(NamedTuple):
+    """Seconds of each contestant in each round, and what the cores were worth in it."""
+
+    seconds: dict[str, list[float]]
+    cores_worth: list[float]
+
+
 def options(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--repeats", type=int, default=7, help="rounds that are measured, after one that is not")
-    parser.add_argument("--json", type=Path, help="also write the results there")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     return parser.parse_args()
+
+
+# ---- the machine ----------------------------------------------------------------------------------------------
 
 
 def machine(*libraries: str) -> dict[str, Any]:
@@ -53,7 +69,7 @@ def machine(*libraries: str) -> dict[str, Any]:
 
     facts = {
         "cpu": f"{_cpu_model()} ({llvmlite.binding.get_host_cpu_name()})",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": CORES,
         "python": platform.python_version(),
         "planted": planted.__version__,
         **{name: version(name) for name in ("numpy", "numba", *libraries)},
@@ -70,10 +86,30 @@ def _cpu_model() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def take_turns(contestants: Sequence[Contestant], repeats: int) -> Times:
-    """Seconds of each contestant in each round; one warm-up round goes before and is not among them."""
-    times: Times = {each.name: [] for each in contestants}
+def cores_worth(samples: int = 5) -> float:
+    def seconds(threads: int) -> float:
+        workers = [threading.Thread(target=lambda: hashlib.sha256(BLOCK).digest()) for _ in range(threads)]
+        start = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return time.perf_counter() - start
+
+    pairs = [(seconds(1), seconds(CORES)) for _ in range(samples)]
+    return CORES * median(one for one, _ in pairs) / median(all_ for _, all_ in pairs)
+
+
+# ---- the race -------------------------------------------------------------------------------------------------
+
+
+def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
+    """Time each contestant once a round; a warm-up round goes before and is forgotten."""
+    rounds = Rounds({each.name: [] for each in contestants}, [])
     for turn in range(repeats + 1):
+        worth = cores_worth()
+        if turn:
+            rounds.cores_worth.append(worth)
         for each in contestants:
             gc.collect()
             time.sleep(PAUSE)
@@ -81,67 +117,58 @@ def take_turns(contestants: Sequence[Contestant], repeats: int) -> Times:
             each.run(turn)
             seconds = time.perf_counter() - start
             if turn:
-                times[each.name].append(seconds)
-    return times
+                rounds.seconds[each.name].append(seconds)
+    worths = rounds.cores_worth
+    print(f"{CORES} cores were worth {median(worths):.1f} ({min(worths):.1f} to {max(worths):.1f}); {repeats} rounds")
+    return rounds
 
 
 def compare(title: str, contestants: Sequence[Contestant], repeats: int) -> dict[str, Any]:
     """Let them take turns; print the times, then ours against each peer's, row for row."""
-    times = take_turns(contestants, repeats)
-    speeds = [(each, median(times[each.name]), min(times[each.name]), max(times[each.name])) for each in contestants]
+    print(f"\n{title}")
+    rounds = take_turns(contestants, repeats)
     table(
-        title,
         ["", "rows", "median ms", "min", "max", "million rows/s"],
-        (
-            [
-                each.name,
-                f"{each.rows:_}",
-                *(f"{1e3 * t:.1f}" for t in (middle, low, high)),
-                f"{each.rows / middle / 1e6:.2f}",
-            ]
-            for each, middle, low, high in speeds
-        ),
+        [_speed(each, rounds.seconds[each.name]) for each in contestants],
     )
-    ratios = [_ratio(our, peer, times) for our in contestants if our.ours for peer in contestants if not peer.ours]
+    pairs = [(our, peer) for our in contestants if our.ours for peer in contestants if not peer.ours]
+    ratios = [_ratio(our, peer, rounds) for our, peer in pairs]
     table(
-        "",
-        ["times as fast", "as", "by medians", "median of rounds", "target", ""],
-        (
-            [r["ours"], r["peer"], f"{r['medians']:.1f}", f"{r['rounds']:.1f}", *_verdict(r["target"], r["met"])]
-            for r in ratios
-        ),
+        ["ours", "against", "of medians", "median of rounds", "of minima", "target", "verdict"],
+        [(r["ours"], r["peer"], *(f"{r[k]:.1f}" for k in WAYS), *verdict(r["target"], r["met"])) for r in ratios],
     )
-    return {"title": title, "seconds": times, "rows": {each.name: each.rows for each in contestants}, "ratios": ratios}
+    rows = {each.name: each.rows for each in contestants}
+    return {"title": title, **rounds._asdict(), "rows": rows, "ratios": ratios}
 
 
-def _ratio(our: Contestant, peer: Contestant, times: Times) -> dict[str, Any]:
-    """Ours against a peer, a row; a target is met if both ways to take the ratio say so."""
-    ours = [t / our.rows for t in times[our.name]]
-    theirs = [t / peer.rows for t in times[peer.name]]
-    medians = median(theirs) / median(ours)
-    rounds = median(t / o for o, t in zip(ours, theirs, strict=True))
-    met = None if peer.target is None else min(medians, rounds) >= peer.target
-    return {
-        "ours": our.name,
-        "peer": peer.name,
-        "medians": medians,
-        "rounds": rounds,
-        "target": peer.target,
-        "met": met,
-    }
+def _speed(each: Contestant, seconds: Sequence[float]) -> list[str]:
+    middle = median(seconds)
+    times = (f"{1e3 * t:.1f}" for t in (middle, min(seconds), max(seconds)))
+    return [each.name, f"{each.rows:_}", *times, f"{each.rows / middle / 1e6:.2f}"]
 
 
-def _verdict(target: float | None, met: bool | None) -> tuple[str, str]:
-    return ("", "") if target is None else (f"{target:g}", "met" if met else "NOT met")
+def _ratio(our: Contestant, peer: Contestant, rounds: Rounds) -> dict[str, Any]:
+    """Ours against a peer, a row: how many times as fast. A target is met if medians and rounds both say so."""
+    ours = [t / our.rows for t in rounds.seconds[our.name]]
+    theirs = [t / peer.rows for t in rounds.seconds[peer.name]]
+    by_round = [t / o for o, t in zip(ours, theirs, strict=True)]
+    ways = dict(zip(WAYS, (median(theirs) / median(ours), median(by_round), min(theirs) / min(ours)), strict=True))
+    met = None if peer.target is None else min(ways["medians"], ways["rounds"]) >= peer.target
+    return {"ours": our.name, "peer": peer.name, **ways, "target": peer.target, "met": met}
 
 
-def table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    """Print a table that can be pasted into Markdown; the first column is text, the others end at the right."""
-    if title:
-        print(f"\n{title}")
+# ---- what is printed and kept ---------------------------------------------------------------------------------
+
+
+def verdict(target: float | None, met: bool | None) -> tuple[str, str]:
+    return ("", "") if target is None else (f"{target:g}", "met" if met else "not met")
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Print a table that can be pasted into Markdown."""
     shown = Table(box=MARKDOWN)
-    for i, name in enumerate(head):
-        shown.add_column(name, justify="left" if i == 0 or name == "as" else "right", no_wrap=True)
+    for name in head:
+        shown.add_column(name, justify="left" if name in ("", "ours", "against") else "right", no_wrap=True)
     for line in lines:
         shown.add_row(*line)
     Console(width=WIDTH).print(shown)

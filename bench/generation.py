@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from compare import Contestant, compare, machine, options, write
 from sklearn.datasets import make_regression
 
 import planted
+from compare import Contestant, compare, machine, options, write
 
 ROWS, FEATURES, B, NOISE = 10**6, 16, 4.2, 0.01
 W = planted.weights(FEATURES, seed=1)

@@ -2,49 +2,50 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
-from compare import Contestant, compare, machine, options, table, write
 
 import planted
+from compare import Contestant, compare, machine, options, table, write
 
 POSITIONS = 10**7
 
+
+def ours(turn):
+    return planted.permutation(POSITIONS, seed=0, epoch=turn).take(range(POSITIONS))
+
+
 CONTESTANTS = [
-    Contestant(
-        "planted.permutation(...).take",
-        lambda turn: planted.permutation(POSITIONS, seed=0, epoch=turn).take(range(POSITIONS)),
-        POSITIONS,
-        ours=True,
-    ),
-    Contestant("np.random.permutation", lambda turn: np.random.permutation(POSITIONS), POSITIONS, target=4),  # noqa: NPY002
-    Contestant(
-        "np.random.default_rng().permutation", lambda turn: np.random.default_rng().permutation(POSITIONS), POSITIONS
-    ),
-    Contestant("torch.randperm", lambda turn: torch.randperm(POSITIONS), POSITIONS),
+    Contestant("planted.permutation(...).take", ours, POSITIONS, ours=True),
+    Contestant("np.random.permutation", lambda _: np.random.permutation(POSITIONS), POSITIONS, target=4),  # noqa: NPY002
+    Contestant("Generator.permutation", lambda _: np.random.default_rng().permutation(POSITIONS), POSITIONS),
+    Contestant("torch.randperm", lambda _: torch.randperm(POSITIONS), POSITIONS),
 ]
 
-# Each in a process of its own, as a process's peak never falls again. RSS sees everything; tracemalloc sees NumPy's arrays.
-MEMORY = """
-import resource, tracemalloc
+# ---- memory ---------------------------------------------------------------------------------------------------
+
+# Each in a process of its own, since a peak never falls. Not ru_maxrss: a child begins with its parent's.
+PROCESS = """
+from pathlib import Path
 import numpy as np
-{setup}
+{imports}
 def work(n):
     {work}
+def memory(kind):
+    return int(Path("/proc/self/status").read_text().split(kind)[1].split()[0])
 work(100_000)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-tracemalloc.start()
-before = peak()
+before = memory("VmRSS:")
 out = work({n})
-print(peak() - before, tracemalloc.get_traced_memory()[1], 0 if out is None else out.nbytes)
+print(memory("VmHWM:") - before, 0 if out is None else out.nbytes)
 """
-PLANTED = "import planted"
+PIECE = 1 << 16
 WORKS = {
-    "planted.permutation(...).take": (PLANTED, "return planted.permutation(n, seed=0).take(range(n))"),
-    "planted, 2^16 positions at a time": (
-        PLANTED,
-        "for i in range(0, n, 1 << 16): planted.permutation(n, seed=0).take(range(i, min(i + (1 << 16), n)))",
+    "planted.permutation(...).take": ("import planted", "return planted.permutation(n).take(range(n))"),
+    f"the same, {PIECE:_} positions at a time": (
+        "import planted",
+        f"for i in range(0, n, {PIECE}): planted.permutation(n).take(range(i, min(i + {PIECE}, n)))",
     ),
     "np.random.permutation": ("", "return np.random.permutation(n)"),
     "torch.randperm": ("import torch", "return torch.randperm(n).numpy()"),
@@ -52,28 +53,25 @@ WORKS = {
 
 
 def memory():
-    """MB by which the peak grows while the order is made, and how much of that is the order."""
-    measured = []
-    for name, (setup, work) in WORKS.items():
-        script = MEMORY.format(setup=setup, work=work, n=POSITIONS)
+    """By how much the peak of resident memory grows while the order is made, and how much of that is the order."""
+    if not Path("/proc/self/status").exists():
+        print("peak memory: measured on Linux only")
+        return {"title": "peak memory"}
+    measured = {}
+    for name, (imports, work) in WORKS.items():
+        script = PROCESS.format(imports=imports, work=work, n=POSITIONS)
         done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-        grown, traced, output = (int(word) / 1e6 for word in done.stdout.split())
-        measured.append({"name": name, "output": output, "rss": grown, "traced": traced})
+        grown, output = map(int, done.stdout.split())
+        measured[name] = {"peak": grown * 1024, "output": output}
+    print(f"\npeak memory, {POSITIONS:_} positions, MB")
     table(
-        f"peak memory, {POSITIONS:_} positions, MB",
-        ["", "output", "RSS grew by", "beyond output", "tracemalloc peak", "beyond output"],
-        (
-            [
-                m["name"],
-                *(
-                    f"{v:.1f}"
-                    for v in (m["output"], m["rss"], m["rss"] - m["output"], m["traced"], m["traced"] - m["output"])
-                ),
-            ]
-            for m in measured
-        ),
+        ["", "peak grew by", "output", "beyond it"],
+        [
+            (name, *(f"{size / 1e6:.1f}" for size in (m["peak"], m["output"], m["peak"] - m["output"])))
+            for name, m in measured.items()
+        ],
     )
-    return {"title": "peak memory, MB", "memory": measured}
+    return {"title": "peak memory", "bytes": measured}
 
 
 if __name__ == "__main__":

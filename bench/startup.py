@@ -1,4 +1,4 @@
-"""Starting: fresh processes that import planted, take a first batch, run the demo; with compiled code kept and without."""
+"""Starting: fresh processes that import planted, take a first batch, run the demo; compiled code kept (warm) or not."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from compare import Contestant, machine, options, table, take_turns, write
+from compare import Contestant, machine, options, table, take_turns, verdict, write
 
 FIRST_BATCH = """
 import planted
@@ -15,36 +15,29 @@ rows = planted.rows(planted.LinearTruth([1.0] * 16, 4.2), 10**6)
 X, y = next(iter(planted.Loader(rows, 256)))
 """
 DEMO = ("-m", "planted", "demo")
-LIMITS = {  # seconds
-    "import planted, beyond numpy": 0.2,
-    "first batch, warm": 1,
-    "first batch, cold": 6,
-    "demo, warm": 5,
-    "demo, cold": 5,
-}
+BEYOND = "import planted, beyond numpy"
+LIMITS = {BEYOND: 0.2, "first batch, warm": 1, "first batch, cold": 6, "demo, warm": 5, "demo, cold": 5}  # seconds
 
 
-def python(*arguments, cache=None):
-    """Run a fresh interpreter to its end, with compiled code kept in the folder `cache`."""
-    environment = os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": cache})
+def python(*arguments, compiled=None):
+    """Run a fresh interpreter to its end; `compiled` is the folder where compiled code is kept."""
+    environment = os.environ | ({} if compiled is None else {"NUMBA_CACHE_DIR": compiled})
     done = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip().splitlines()[-1:]}")
+        raise RuntimeError(f"python {' '.join(arguments)}: {done.stderr.strip()[-200:]}")
 
 
-def first_batch(cache):
-    python("-c", FIRST_BATCH, cache=cache)
+def first_batch(compiled):
+    python("-c", FIRST_BATCH, compiled=compiled)
 
 
-def demo(cache):
-    with tempfile.TemporaryDirectory() as out:
-        python(*DEMO, "--out", str(Path(out) / "demo"), cache=cache)
+def demo(compiled):
+    with tempfile.TemporaryDirectory() as folder:
+        python(*DEMO, "--out", str(Path(folder) / "demo.png"), compiled=compiled)
 
 
 def cold(work):
-    """The same work with an empty cache of compiled code each time."""
-
-    def run(turn):
+    def run(_turn):
         with tempfile.TemporaryDirectory() as empty:
             work(empty)
 
@@ -53,40 +46,32 @@ def cold(work):
 
 def contestants(kept):
     """`kept` is the folder of compiled code that the warm ones share; the warm-up round fills it."""
-    yield Contestant("import numpy", lambda turn: python("-c", "import numpy"))
-    yield Contestant("import planted", lambda turn: python("-c", "import planted"))
-    yield Contestant("first batch, warm", lambda turn: first_batch(kept))
+    yield Contestant("import numpy", lambda _: python("-c", "import numpy"))
+    yield Contestant("import planted", lambda _: python("-c", "import planted"))
+    yield Contestant("first batch, warm", lambda _: first_batch(kept))
     yield Contestant("first batch, cold", cold(first_batch))
     try:
         python(*DEMO, "--help")
     except RuntimeError as error:
         print(f"the demo is missing: {error}")
-        return
-    yield Contestant("demo, warm", lambda turn: demo(kept))
-    yield Contestant("demo, cold", cold(demo))
+    else:
+        yield Contestant("demo, warm", lambda _: demo(kept))
+        yield Contestant("demo, cold", cold(demo))
+
+
+def line(name, seconds):
+    middle, limit = median(seconds), LIMITS.get(name)
+    times = (f"{t:.2f}" for t in (middle, min(seconds), max(seconds)))
+    return [name, *times, *verdict(limit, limit is not None and middle <= limit)]
 
 
 if __name__ == "__main__":
     given = options(__doc__)
     facts = machine()
+    print("\nseconds of a whole process, from start to end")
     with tempfile.TemporaryDirectory() as kept:
-        times = take_turns(list(contestants(kept)), given.repeats)
-    pairs = zip(times["import numpy"], times["import planted"], strict=True)
-    times["import planted, beyond numpy"] = [ours - numpys for numpys, ours in pairs]
-    table(
-        "seconds of a whole process, from its start to its end",
-        ["", "median", "min", "max", "target", ""],
-        (
-            [
-                name,
-                *(f"{t:.2f}" for t in (median(seconds), min(seconds), max(seconds))),
-                *(
-                    ("", "")
-                    if name not in LIMITS
-                    else (f"{LIMITS[name]:g}", "met" if median(seconds) <= LIMITS[name] else "NOT met")
-                ),
-            ]
-            for name, seconds in times.items()
-        ),
-    )
-    write(given.json, facts, [{"title": "startup", "seconds": times, "targets": LIMITS}])
+        rounds = take_turns(list(contestants(kept)), given.repeats)
+    pairs = zip(rounds.seconds["import planted"], rounds.seconds["import numpy"], strict=True)
+    rounds.seconds[BEYOND] = [ours - theirs for ours, theirs in pairs]
+    table(["", "median s", "min", "max", "target", "verdict"], [line(*each) for each in rounds.seconds.items()])
+    write(given.json, facts, [{"title": "startup", **rounds._asdict(), "targets": LIMITS}])

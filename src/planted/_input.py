@@ -17,15 +17,20 @@ from planted._types import FloatArray, RowNumbers
 DType = Literal["float32", "float64"]
 
 
-def integer(value: object, name: str, *, minimum: int, maximum: int | None = None, remedy: str) -> int:
-    """An integer within bounds; a bool is not one, nor is a float that happens to be whole."""
-    rule = f"an integer, at least {minimum}" + ("" if maximum is None else f" and at most {maximum}")
+def whole(value: object, name: str, *, rule: str = "an integer", remedy: str) -> int:
+    """An integer of any size; a bool is not one, nor is a float that happens to be whole."""
     if isinstance(value, (bool, np.bool_)):
         raise InvalidTypeError(f"{name}={value!r} is a bool; it must be {rule}: {remedy}")
     try:
-        number = operator.index(cast("Any", value))
+        return operator.index(cast("Any", value))
     except TypeError:
         raise InvalidTypeError(f"{name}={_short(value)} is not an integer; it must be {rule}: {remedy}") from None
+
+
+def integer(value: object, name: str, *, minimum: int, maximum: int | None = None, remedy: str) -> int:
+    """An integer within bounds."""
+    rule = f"an integer, at least {minimum}" + ("" if maximum is None else f" and at most {maximum}")
+    number = whole(value, name, rule=rule, remedy=remedy)
     if number < minimum or (maximum is not None and number > maximum):
         raise InvalidValueError(f"{name}={number} must be {rule}: {remedy}")
     return number

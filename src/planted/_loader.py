@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -252,20 +253,26 @@ class Loader:
             arrays = tuple(source.take(numbers))
             return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
-        for arrays, size in self._made(self._chunks(cursor.batch), make):
+        step = self._batches_a_chunk() if cursor.batch < len(self) else 1
+        ahead = self.prefetch if len(self) - cursor.batch > step + 1 else 0  # one chunk, and perhaps a tail: no thread
+        for arrays, size in _made(self._chunks(cursor.batch, step), make, ahead):
             # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
             for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
                 cursor.batch += 1
                 yield batch
 
-    def _chunks(self, batch: int) -> Iterator[_Chunk]:
+    def _batches_a_chunk(self) -> int:
+        row_bytes = sum(int(array.nbytes) for array in self.rows.take([0]))
+        lo, hi = self._share(self.batch_size)
+        return max(1, CHUNK_BYTES // max(1, row_bytes * (hi - lo)))
+
+    def _chunks(self, batch: int, step: int) -> Iterator[_Chunk]:
         """The epoch from this batch on, cut into chunks; an incomplete last batch is one of its own."""
         whole = self._n // self.batch_size
         lo, hi = self._share(self.batch_size)
-        step = max(1, CHUNK_BYTES // (self._row_bytes() * (hi - lo))) if batch < whole else 1
         for first in range(batch, whole, step):
             yield _Chunk(first, min(first + step, whole), hi - lo)
-        if whole < len(self) and batch <= whole:
+        if whole < len(self):
             lo, hi = self._share(self._n - whole * self.batch_size)
             yield _Chunk(whole, whole + 1, hi - lo)
 
@@ -282,25 +289,20 @@ class Loader:
         starts = np.arange(begin, end, self.batch_size, dtype=np.int64)
         return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
 
-    def _row_bytes(self) -> int:
-        return max(1, sum(int(array.nbytes) for array in self.rows.take([0])))
 
-    def _made(self, chunks: Iterator[_Chunk], make: Callable[[_Chunk], _Filled]) -> Iterator[_Filled]:
-        """The chunks, filled ahead by threads if there is more than one of them."""
-        first = next(chunks, None)
-        second = next(chunks, None) if self.prefetch else None
-        if first is None or second is None:
-            yield from map(make, () if first is None else itertools.chain((first,), chunks))
-            return
-        pool = ThreadPoolExecutor(min(self.prefetch, cores()), thread_name_prefix="planted-loader")
-        try:
-            pending = deque(pool.submit(make, chunk) for chunk in (first, second))
-            while pending:
-                while len(pending) <= self.prefetch and (chunk := next(chunks, None)) is not None:
-                    pending.append(pool.submit(make, chunk))
-                yield pending.popleft().result()
-        finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
-            pool.shutdown(wait=True, cancel_futures=True)
+def _made(chunks: Iterator[_Chunk], make: Callable[[_Chunk], _Filled], ahead: int) -> Iterator[_Filled]:
+    """The chunks, filled: `ahead` of them by background threads, before they are asked for."""
+    if not ahead:
+        yield from map(make, chunks)
+        return
+    pool = ThreadPoolExecutor(min(ahead, cores()), thread_name_prefix="planted-loader")
+    try:
+        pending = deque(pool.submit(make, chunk) for chunk in itertools.islice(chunks, ahead))
+        while pending:
+            pending.extend(pool.submit(make, chunk) for chunk in itertools.islice(chunks, 1))
+            yield pending.popleft().result()
+    finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _flag(value: object, name: str) -> bool:
@@ -327,7 +329,5 @@ def _cutter(framework: str) -> Cut:
 
 def adapters() -> tuple[str, ...]:
     """The frameworks that planted speaks to: its public modules that are not `testing`."""
-    import planted
-
-    modules = (module.name for module in pkgutil.iter_modules(planted.__path__) if not module.ispkg)
+    modules = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
     return tuple(sorted(name for name in modules if not name.startswith("_") and name != "testing"))

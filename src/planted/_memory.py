@@ -15,26 +15,48 @@ import numpy.typing as npt
 CACHE_LINE: Final = 64
 SMALLEST: Final = 1 << 16  # below, the allocator reuses memory by itself
 LARGEST: Final = 1 << 23  # above, keeping blocks would cost more memory than it saves time
-KEPT: Final = 8  # blocks of each size
+KEPT_BYTES: Final = 1 << 25  # in all; a store that is full is emptied, since it holds sizes of another time
 
-_free: dict[int, list[npt.NDArray[np.uint8]]] = {}
+Block = npt.NDArray[np.uint8]
+
+
+class _Store:
+    """Free blocks by size. Each step is one operation on a dict or list, so threads need no lock."""
+
+    __slots__ = ("free",)
+
+    def __init__(self) -> None:
+        self.free: dict[int, list[Block]] = {}
+
+    def take(self, size: int) -> Block:
+        try:
+            return self.free[size].pop()
+        except (KeyError, IndexError):
+            return np.empty(size, np.uint8)
+
+    def give(self, block: Block) -> None:
+        if sum(size * len(blocks) for size, blocks in list(self.free.items())) + block.size > KEPT_BYTES:
+            self.free.clear()
+        self.free.setdefault(block.size, []).append(block)
 
 
 class _Lease:
     """Holds a block while any array looks at it, and gives it back."""
 
-    __slots__ = ("__array_interface__", "_block")
+    __slots__ = ("__array_interface__", "_block", "_store")
 
-    def __init__(self, block: npt.NDArray[np.uint8], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._block = block
-        address = block.ctypes.data
+    def __init__(self, store: _Store, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._store = store
+        self._block = store.take(size)
+        address = self._block.ctypes.data
         start = address + -address % CACHE_LINE
         self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (start, False)}
 
-    def __del__(self, free: dict[int, list[npt.NDArray[np.uint8]]] = _free) -> None:
-        blocks = free.setdefault(self._block.size, [])
-        if len(blocks) < KEPT:
-            blocks.append(self._block)
+    def __del__(self) -> None:
+        self._store.give(self._block)
+
+
+_store: Final = _Store()
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -43,16 +65,9 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     >>> empty((3, 2), np.dtype("float32")).shape
     (3, 2)
     """
-    size = prod(shape) * dtype.itemsize + CACHE_LINE
-    if size <= CACHE_LINE:
-        return np.empty(shape, dtype)
-    block = None
+    size = prod(shape) * dtype.itemsize
     if SMALLEST <= size <= LARGEST:
-        try:
-            block = _free[size].pop()
-        except (KeyError, IndexError):
-            block = np.empty(size, np.uint8)
-        return np.asarray(_Lease(block, shape, dtype))
-    block = np.empty(size, np.uint8)
+        return np.asarray(_Lease(_store, size + CACHE_LINE, shape, dtype))
+    block = np.empty(size + CACHE_LINE, np.uint8)
     first = -block.ctypes.data % CACHE_LINE
-    return block[first : first + size - CACHE_LINE].view(dtype).reshape(shape)
+    return block[first : first + size].view(dtype).reshape(shape)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from planted._draw import in_pieces
 from planted._errors import RowNumberError
-from planted._input import integer, row_numbers, seed_and_salt
+from planted._input import integer, row_numbers, seed_and_salt, whole
 from planted._memory import empty
 from planted._random import SMALL, feistel_bits, key_words
 from planted._types import RowNumbers
@@ -118,7 +118,7 @@ class Permutation:
 
     def __getitem__(self, position: int) -> int:
         """The row number at one position; a negative one counts from the end."""
-        at = integer(position, "position", minimum=-LIMIT, maximum=LIMIT - 1, remedy="use take() for several")
+        at = whole(position, "position", remedy="use take() for several")
         if not -self.n <= at < self.n:
             raise RowNumberError(f"position {at} is outside [0, {self.n})")
         return int(self.take([at % self.n])[0])

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._draw import Keys, fill, in_pieces, keys_of
-from planted._errors import InvalidValueError, RowNumberError
-from planted._input import DType, dtype_name, integer, row_numbers, seed_and_salt
+from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
+from planted._input import DType, dtype_name, integer, row_numbers, seed_and_salt, whole
 from planted._memory import empty
 from planted._random import VERSION
 from planted._truth import LinearTruth
@@ -94,7 +94,7 @@ def _getitem(self: Any, key: Any) -> Batch:
         return _range(self, range(*_indices(key, n)))
     if isinstance(key, (list, tuple, range)) or getattr(key, "ndim", 0) > 0:
         return self.take(key)  # type: ignore[no-any-return]
-    number = integer(key, "row number", minimum=-LIMIT, maximum=LIMIT - 1, remedy="use rows[3] or rows[10:20]")
+    number = whole(key, "row number", remedy="use rows[3] or rows[10:20]")
     if not -n <= number < n:
         raise RowNumberError(f"row number {number} is outside [0, {n}): rows are numbered from 0")
     X, y = self.take([number % n])
@@ -104,7 +104,7 @@ def _getitem(self: Any, key: Any) -> Batch:
 def _indices(key: slice, n: int) -> tuple[int, int, int]:
     for name, bound in (("start", key.start), ("stop", key.stop), ("step", key.step)):
         if bound is not None:
-            integer(bound, f"slice {name}", minimum=-LIMIT, maximum=LIMIT, remedy="use whole row numbers")
+            whole(bound, f"slice {name}", remedy="use whole row numbers")
     if key.step is not None and int(key.step) == 0:
         raise InvalidValueError("slice step=0 must not be zero: use a step of 1 or leave it out")
     return key.indices(n)
@@ -396,7 +396,7 @@ def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DT
     ((2,), (1,))
     """
     if not isinstance(truth, LinearTruth):
-        raise InvalidValueError(f"truth={truth!r} must be a LinearTruth: use planted.LinearTruth(w, b, noise)")
+        raise InvalidTypeError(f"truth={truth!r} must be a LinearTruth: use planted.LinearTruth(w, b, noise)")
     count = integer(n, "n", minimum=0, maximum=LIMIT, remedy="use the number of rows, such as n=1_000")
     seed, salt = seed_and_salt(seed, salt)
     return ComputedRows(truth, count, seed, salt, dtype_name(dtype), 0, count)

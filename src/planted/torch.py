@@ -21,6 +21,7 @@ from planted._book import DataModule as _DataModule
 from planted._book import HyperParameters, add_to_class
 from planted._errors import InvalidValueError, MissingFrameworkError
 from planted._fit import Estimate, training_settings
+from planted._input import integer
 from planted._loader import Loader
 from planted._rows import ComputedRows, regression
 from planted._types import RowNumbers
@@ -172,9 +173,11 @@ class SyntheticRegressionData(DataModule):
         fresh: bool = False,  # noqa: ARG002
     ) -> None:
         super().__init__()
+        for count, name in ((num_train, "num_train"), (num_val, "num_val")):
+            integer(count, name, minimum=0, remedy="use a number of rows, such as 1000")
         if not isinstance(w, torch.Tensor):
             w = torch.as_tensor(w, dtype=torch.float32)
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=["count", "name"])
         self.rows: ComputedRows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
 
     @cached_property

@@ -1,0 +1,80 @@
+"""The package as a whole: its names, and what importing it costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import planted
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_exported_names_are_the_documented_ones():
+    """The public names are a contract: adding or losing one is a decision, made here."""
+    assert set(planted.__all__) == {
+        "Batch",
+        "Estimate",
+        "LinearTruth",
+        "Loader",
+        "PlantedError",
+        "Report",
+        "Rows",
+        "check",
+        "least_squares",
+        "permutation",
+        "regression",
+        "rows",
+        "sgd",
+        "weights",
+    }
+    public = {name for name in vars(planted) if not name.startswith("_")}
+    assert public - {"torch"} == set(planted.__all__)  # an adapter appears once somebody has imported it
+
+
+def test_every_exported_name_has_a_docstring():
+    for name in planted.__all__:
+        assert getattr(planted, name).__doc__, name
+
+
+@pytest.mark.parametrize("module", ["numba", "scipy", "torch", "click", "rich", "matplotlib", "llvmlite", "asyncio"])
+def test_importing_planted_does_not_import(module):
+    """`import planted` loads neither the compiler, nor any framework, nor the shell's libraries."""
+    assert run(f"import sys, planted; print({module!r} in sys.modules)").strip() == "False"
+
+
+def test_using_planted_imports_no_framework():
+    """Rows, loaders, fits and checks in NumPy leave every framework alone."""
+    code = """
+import sys, planted
+rows = planted.regression(w=[2.0, -3.4], b=4.2, n=100)
+estimate = planted.sgd(planted.Loader(rows), epochs=1)
+planted.check(planted.least_squares(rows.materialize()), rows)
+print(sorted({"torch", "jax", "tensorflow", "mxnet", "sklearn", "pandas"} & set(sys.modules)))
+"""
+    assert run(code).strip() == "[]"
+
+
+def test_global_state_is_untouched():
+    """Neither NumPy's and Python's global generators, nor the environment, nor logging change."""
+    code = """
+import logging, os, random
+import numpy as np
+random.seed(1); np.random.seed(1)
+before = random.getstate(), np.random.get_state()[1].tobytes(), dict(os.environ), list(logging.getLogger().handlers)
+import planted
+rows = planted.regression(w=[2.0, -3.4], b=4.2, n=5000)
+for X, y in planted.Loader(rows, shuffle=True): pass
+planted.check(planted.least_squares(rows), rows)
+after = random.getstate(), np.random.get_state()[1].tobytes(), dict(os.environ), list(logging.getLogger().handlers)
+print(before == after)
+"""
+    assert run(code).strip() == "True"
+
+
+def test_the_version_is_that_of_the_metadata():
+    from importlib.metadata import version
+
+    assert version("planted") == planted.__version__
