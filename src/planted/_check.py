@@ -107,7 +107,7 @@ class Report:
         limit = f"(must be at most {self.tolerance:.3g})"
         return (
             f"statistical error:  Wald statistic {self.statistic:.4g} on {self.dof} degrees of freedom: {p_value}",
-            f"optimisation error: {self.distance:.3g} standard errors from the least-squares fit {limit}",
+            f"optimisation error: {self.distance:.4g} standard errors from the least-squares fit {limit}",
             f"{'PASSED' if self.passed else 'FAILED'}: {self.advice}",
         )
 

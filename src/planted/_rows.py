@@ -84,6 +84,21 @@ class Rows(Protocol):
 # ---- what every kind derives from take ------------------------------------------------------------------------
 
 
+def _count(self: Any) -> int:
+    """How many rows there are; up to 2^63, of which Python's own ``len`` cannot speak."""
+    return int(self.n)
+
+
+def _features(self: Any) -> int:
+    """How many features a row has."""
+    return int(self.truth.features)
+
+
+def _dtype(self: Any) -> np.dtype[Any]:
+    """float32 or float64, of both X and y."""
+    return np.dtype(self.dtype_name)
+
+
 def _getitem(self: Any, key: Any) -> Batch:
     """One row (x of shape (features,), y of shape (1,)), a slice, or rows by number.
 
@@ -215,11 +230,6 @@ def _identity(rows: Any, *, plain: bool = False) -> tuple[Any, ...]:
     return truth, rows.seed, rows.salt, rows.dtype_name, rows.start, rows.n
 
 
-def _count(rows: Any) -> int:
-    """The number of rows, even 2^63, of which Python's own ``len`` cannot speak."""
-    return int(rows.n)
-
-
 # ---- the kinds ------------------------------------------------------------------------------------------------
 
 
@@ -236,16 +246,6 @@ class ComputedRows:
     end: int = 0  # the first number behind the rows that this was split from
 
     @property
-    def features(self) -> int:
-        """How many features a row has."""
-        return self.truth.features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64, of both X and y."""
-        return np.dtype(self.dtype_name)
-
-    @property
     def X(self) -> FloatArray:
         """All features, shape (rows, features), made anew."""
         return _range(self, range(self.n)).X
@@ -254,10 +254,6 @@ class ComputedRows:
     def y(self) -> FloatArray:
         """All responses, shape (rows, 1), made anew."""
         return _range(self, range(self.n)).y
-
-    def __len__(self) -> int:
-        """How many rows there are."""
-        return self.n
 
     def materialize(self) -> "MemoryRows":
         """The same rows, held in memory."""
@@ -291,9 +287,12 @@ class ComputedRows:
         part = f", start={self.start}" if self.start else ""
         return f"<rows: {self.n:_} of {self.truth!r}, seed={self.seed}{salt}{part}, {self.dtype_name}, computed>"
 
+    features = property(_features)
+    dtype = property(_dtype)
     take = _take
     split = _split
     fingerprint = _fingerprint
+    __len__ = _count
     __getitem__ = _getitem
     __iter__ = _iterate
     __eq__ = _equal
@@ -314,20 +313,6 @@ class MemoryRows:
     X: npt.NDArray[Any]
     y: npt.NDArray[Any]
 
-    @property
-    def features(self) -> int:
-        """How many features a row has."""
-        return self.truth.features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64, of both X and y."""
-        return np.dtype(self.dtype_name)
-
-    def __len__(self) -> int:
-        """How many rows there are."""
-        return self.n
-
     def materialize(self) -> "MemoryRows":
         """Themselves: they are in memory already."""
         return self
@@ -346,9 +331,12 @@ class MemoryRows:
         size = (self.X.nbytes + self.y.nbytes) / 2**20
         return f"<rows: {self.n:_} of {self.truth!r}, seed={self.seed}, {self.dtype_name}, {size:.1f} MiB in memory>"
 
+    features = property(_features)
+    dtype = property(_dtype)
     take = _take
     split = _split
     fingerprint = _fingerprint
+    __len__ = _count
     __getitem__ = _getitem
     __iter__ = _iterate
     __eq__ = _equal

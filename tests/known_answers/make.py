@@ -6,9 +6,12 @@ not exist yet. It shows where the answers came from, and is kept for a later ver
     python tests/known_answers/make.py
 
 Integers that may exceed 53 bits are written in decimal as strings, since many JSON readers would round them. A row's
-values are the bit patterns of X and then y in hexadecimal, most significant digit first.
+values are the bit patterns of X and then y in hexadecimal, most significant digit first. `sha256` is the hash of many
+more values, little-endian: of the first 65536 rows, all of X row by row and then all of y; or of a whole order as
+64-bit integers.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -30,6 +33,8 @@ TRUTHS = (
 SIZES = (1, 2, 5, 100, 4096, 4097, 65_536, 65_537, 10**6, 10**12, 2**63)
 ORDERS = ((0, 0, ""), (714, 1, ""), (2**100, 2**40, SALT))
 ENDS = 10
+HASHED_ROWS = 2**16
+HASHED_ORDER = 10**6
 WEIGHTS = ((0, ""), (714, ""), (2**100, SALT))
 
 
@@ -39,16 +44,25 @@ def patterns(array):
     return " ".join(f"{bits:0{2 * array.itemsize}x}" for bits in array.view(f"u{array.itemsize}").ravel().tolist())
 
 
+def sha256(*arrays):
+    """The hash of arrays as little-endian bytes, row by row."""
+    return hashlib.sha256(
+        b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays)
+    ).hexdigest()
+
+
 def rows():
     """A few rows of each truth in each type."""
     cases = []
     for truth, seed, salt in TRUTHS:
         for dtype in ("float32", "float64"):
-            X, y = planted.rows(truth, 2**63, seed=seed, salt=salt, dtype=dtype).take(ROW_NUMBERS)
+            computed = planted.rows(truth, 2**63, seed=seed, salt=salt, dtype=dtype)
+            X, y = computed.take(ROW_NUMBERS)
             values = {
                 str(i): f"{patterns(x)} {patterns(response)}" for i, x, response in zip(ROW_NUMBERS, X, y, strict=True)
             }
-            cases.append({**truth.to_dict(), "seed": str(seed), "salt": salt, "dtype": dtype, "rows": values})
+            case = {**truth.to_dict(), "seed": str(seed), "salt": salt, "dtype": dtype, "rows": values}
+            cases.append(case | {"sha256": sha256(*computed[:HASHED_ROWS])})
     return cases
 
 
@@ -63,7 +77,8 @@ def orders():
                 "last": order.take(range(max(n - ENDS, 0), n)).tolist(),
             }
             case = {"n": str(n), "seed": str(seed), "epoch": str(epoch), "salt": salt}
-            cases.append(case | {end: " ".join(map(str, numbers)) for end, numbers in ends.items()})
+            case |= {end: " ".join(map(str, numbers)) for end, numbers in ends.items()}
+            cases.append(case | ({"sha256": sha256(order.take(range(n)))} if n <= HASHED_ORDER else {}))
     return cases
 
 
