@@ -205,6 +205,14 @@ def test_the_compiled_table_agrees_with_its_definition():
         np.testing.assert_array_equal(order.inverse().take(np.arange(n)), np.argsort(table))
 
 
+def test_the_low_word_counts_where_it_decides_a_swap():
+    """For this key the 64-bit product carries from its low word into the swap of step 2667."""
+    n, key = 4_096, _random.key_words("order", 3_034, epoch=0)
+    low, high, _, _ = (int(word[0]) for word in _random.row_words(np.array([2_667], np.uint64), 0, key[:2]))
+    assert (low + (high << 32)) * 2_668 >> 64 != high * 2_668 >> 32
+    np.testing.assert_array_equal(permutation(n, 3_034).take(np.arange(n)), _random.shuffled_table(n, key))
+
+
 # ---- asked for in any way -------------------------------------------------------------------------------------
 
 

@@ -93,6 +93,17 @@ def test_kernel_table(n):
     np.testing.assert_array_equal(table, _random.shuffled_table(n, key))
 
 
+def test_kernel_table_uses_all_64_bits():
+    """The low word of a step's uniform counts: with this key it alone decides step 3845."""
+    key, i = (1809, 0), 3845
+    words = _random.row_words(np.array([i], np.uint64), 0, key)
+    low, high = int(words[0][0]), int(words[1][0])
+    assert high * (i + 1) >> 32 != (low | high << 32) * (i + 1) >> 64
+    table = np.empty(4096, np.int64)
+    _kernels.shuffled_table(np.uint32(key[0]), np.uint32(key[1]), table)
+    np.testing.assert_array_equal(table, _random.shuffled_table(4096, key))
+
+
 @pytest.mark.parametrize("n", [4097, 8192, 2**16 + 1, 10**6, 2**32, 2**32 + 1, 10**12, 2**63 - 1, 2**63])
 def test_kernel_walk(n):
     """The compiled walk is the defined one, there and back."""
@@ -181,6 +192,19 @@ def test_normal_pair(precision):
             radius = (-2 * ((r + Decimal("0.5")) / 2**bits).ln()).sqrt() * (-1 if a >> (bits - 1) else 1)
             expected = (sine, cosine) if a >> (bits - 2) & 1 else (cosine, sine)
             assert max(ulps(x, radius * e, precision) for x, e in zip(pair, expected, strict=True)) < 5, (r, a)
+
+
+@pytest.mark.parametrize(
+    ("precision", "compiled"), [(FLOAT32, _kernels.normal_pair_32), (FLOAT64, _kernels.normal_pair_64)]
+)
+def test_compiled_normal_pair(precision, compiled):
+    """The compiled normals of edge words, each with a dozen others, are the defined ones, bit for bit."""
+    edges = edge_words(precision.bits)
+    words = np.array(list(itertools.product(edges, edges[:: len(edges) // 12])), precision.unsigned)
+    for radius_words, angle_words in (words.T, words.T[::-1]):
+        found = map(compiled, radius_words.view(precision.signed), angle_words.view(precision.signed))
+        expected = np.stack(_random.normal_pair(radius_words, angle_words, precision), axis=1)
+        assert np.array(list(found), precision.real).tobytes() == expected.tobytes()
 
 
 @BOTH

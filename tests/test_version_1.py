@@ -208,7 +208,7 @@ def example_rows(kind):
     digits = real.B // 4
     lines += [("words", hexadecimals(words)), ("r", f"{r:0{digits}x}"), ("a", f"{a:0{digits}x}"), ("s", uniform.s)]
     lines += [(name, shown(getattr(uniform, name))) for name in ("c", "u")]
-    lines += [("e", uniform.e), ("f", shown(uniform.f)), ("q", shown(uniform.q))]
+    lines += [("exponent", uniform.exponent), ("f", shown(uniform.f)), ("q", shown(uniform.q))]
     lines += [("LOG(f)", shown(version_1.polynomial(real.LOG, uniform.f, real))), ("l", shown(uniform.l))]
     lines += [("-log(u)", shown(uniform.m))]
     lines += [(name, shown(getattr(pair, name))) for name in ("radius", "t", "z", "sine", "cosine")]

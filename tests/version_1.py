@@ -203,7 +203,7 @@ class Uniform(NamedTuple):
     s: int
     c: float
     u: float
-    e: int
+    exponent: int
     f: float
     q: float
     l: float  # noqa: E741 - the page's name
@@ -217,12 +217,12 @@ def minus_log_uniform(r: int, real: Real) -> Uniform:
     c = rounded(rounded(rounded(float(s)) * 2.0**-real.B) + 2.0 ** -(real.B + 1))
     u = rounded(1.0 + c) if s < 0 else c
     p = real.bits(u)
-    e = (p - real.bits(real.ROOT_HALF)) >> real.M
-    f = c if e == 0 else rounded(real.number(p - (e << real.M)) - 1.0)
+    exponent = (p - real.bits(real.ROOT_HALF)) >> real.M
+    f = c if exponent == 0 else rounded(real.number(p - exponent * 2**real.M) - 1.0)
     q = rounded(f * f)
     l = rounded(rounded(rounded(q * f) * polynomial(real.LOG, f, real)) - rounded(0.5 * q))  # noqa: E741
-    m = -rounded(rounded(rounded(float(e) * real.LN2) + l) + f)
-    return Uniform(s, c, u, e, f, q, l, m)
+    m = -rounded(rounded(rounded(float(exponent) * real.LN2) + l) + f)
+    return Uniform(s, c, u, exponent, f, q, l, m)
 
 
 class Pair(NamedTuple):

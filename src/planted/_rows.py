@@ -96,7 +96,8 @@ def _features(self: Any) -> int:
 
 def _dtype(self: Any) -> np.dtype[Any]:
     """float32 or float64, of both X and y."""
-    return np.dtype(self.dtype_name)
+    dtype: np.dtype[Any] = np.dtype(self.dtype_name)
+    return dtype
 
 
 def _getitem(self: Any, key: Any) -> Batch:
