@@ -11,7 +11,15 @@ TESTS = ("pytest>=8", "pytest-xdist", "pytest-timeout", "hypothesis>=6.100")
 TORCH = ("torch==2.13.0", "scikit-learn>=1.4")
 # The book's package, without its own pins (it asks for NumPy 1.23.5 and more); then what importing it takes.
 BOOK = ("pandas", "requests", "ipython", "matplotlib-inline")
-OLDEST = ("numpy==1.23.5", "numba==0.57.1", "scipy==1.10.1", "click==8.1.0", "rich==13.0.0", "matplotlib==3.7.1", "pyparsing==3.0.9")
+OLDEST = (
+    "numpy==1.23.5",
+    "numba==0.57.1",
+    "scipy==1.10.1",
+    "click==8.1.0",
+    "rich==13.0.0",
+    "matplotlib==3.7.1",
+    "pyparsing==3.0.9",
+)
 
 
 @nox.session

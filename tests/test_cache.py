@@ -51,5 +51,5 @@ def test_numba_cache_dir_chooses_another_place(package, tmp_path):
 def test_a_read_only_home_and_package_still_work(package):
     """Nowhere to write, not even for root: the code is compiled in each process, and gives the same rows."""
     (package / "planted" / "__pycache__").touch()  # a file where the folder would be
-    nowhere = {name: "/dev/null/nowhere" for name in ("HOME", "XDG_CACHE_HOME")}
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME"), "/dev/null/nowhere")
     assert run(package, env=nowhere) == ["NullCache", "0"]
