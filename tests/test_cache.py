@@ -42,6 +42,15 @@ def test_compiled_code_is_kept_next_to_the_package(package):
     assert run(package) == ["FunctionCache", "1"]
 
 
+def test_compiled_code_of_other_sources_is_not_used(package):
+    """A changed definition is compiled anew, though the file that Numba looks at has kept its time and its size."""
+    run(package)
+    definition = package / "planted" / "_random.py"
+    definition.write_text(definition.read_text(encoding="utf-8").replace("-0.3084251284599304", "-0.3084251284599"))
+    assert run(package) == ["FunctionCache", "0"]
+    assert run(package) == ["FunctionCache", "1"]
+
+
 def test_numba_cache_dir_chooses_another_place(package, tmp_path):
     run(package, env={"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")})
     assert list((tmp_path / "elsewhere").rglob("_kernels.linear_rows*.nbc"))

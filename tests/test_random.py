@@ -187,7 +187,7 @@ def test_normal_pair(precision):
         eighth = Decimal("3.14159265358979323846264338327950288419716939937510582") / 4
         for r, a, *pair in zip(radius_words, angle_words.tolist(), *pairs, strict=True):
             number = (a << 2) % 2**bits
-            t = (number - 2**bits if number >> (bits - 1) else number) + Decimal("0.5")
+            t = (number - 2**bits if number >> (bits - 1) else number) + Decimal(2)
             sine, cosine = exact_sine_cosine(t / 2 ** (bits - 1) * eighth)
             radius = (-2 * ((r + Decimal("0.5")) / 2**bits).ln()).sqrt() * (-1 if a >> (bits - 1) else 1)
             expected = (sine, cosine) if a >> (bits - 2) & 1 else (cosine, sine)

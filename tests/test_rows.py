@@ -1,6 +1,7 @@
 """Rows: the same values however they are asked for, kept, cut or carried."""
 
 import itertools
+import json
 import pickle
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -240,6 +241,33 @@ def test_seeds_and_salts_set_rows_apart():
     np.testing.assert_array_equal(planted.rows(BOOK, 10, seed=np.uint8(1), salt="").X, X)
     huge = 2**100_000 + 1
     assert (planted.rows(BOOK, 10, seed=huge).X != planted.rows(BOOK, 10, seed=huge + 1).X).all()
+
+
+def test_seeds_of_any_size_can_be_shown_saved_and_refused():
+    """Python writes no integer of more than 4300 decimal digits; ours are shown in hexadecimal beyond 64 bits."""
+    rows = planted.rows(BOOK, 10, seed=2**20_000)
+    assert "seed=0x1000" in repr(rows)
+    assert "seed=18446744073709551615" in repr(planted.rows(BOOK, 10, seed=2**64 - 1))
+    assert "0x1000" in repr(rows.materialize())
+    assert len({rows.fingerprint(), planted.rows(BOOK, 10, seed=2**20_000 + 1).fingerprint()}) == 2
+    assert "<table>" in rows._repr_html_()
+    loader = planted.Loader(rows, seed=2**20_000)
+    assert "0x1000" in repr(loader)
+    loader.load_state_dict(json.loads(json.dumps(loader.state_dict())))
+    assert repr(planted.permutation(10, 2**20_000, 3, salt="s").inverse()).endswith("epoch=3, salt='s').inverse()")
+    with pytest.raises(InvalidValueError, match="seed=-0x1000"):
+        planted.rows(BOOK, 10, seed=-(2**20_000))
+    with pytest.raises(InvalidValueError, match="n=0x1000"):
+        planted.rows(BOOK, 2**20_000)
+    with pytest.raises(RowNumberError):
+        rows.take([2**20_000])
+    with pytest.raises(RowNumberError):
+        rows[2**20_000]
+
+
+def test_a_salt_is_text_that_utf8_can_write():
+    with pytest.raises(InvalidValueError, match=r"salt='\\ud800' holds half a character"):
+        planted.rows(BOOK, 10, salt="\ud800")
 
 
 def test_split_views_are_rows_themselves():

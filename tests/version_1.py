@@ -242,7 +242,7 @@ def normal_pair(r: int, a: int, real: Real) -> Pair:
     radius = rounded(math.sqrt(rounded(2.0 * minus_log_uniform(r, real).m)))
     if a >> (real.B - 1) & 1:
         radius = -radius
-    t = rounded(rounded(rounded(float(real.signed(a << 2 & 2**real.B - 1))) + 0.5) * 2.0 ** -(real.B - 1))
+    t = rounded(rounded(rounded(float(real.signed(a << 2 & 2**real.B - 1))) + 2.0) * 2.0 ** -(real.B - 1))
     z = rounded(t * t)
     sine = rounded(polynomial(real.SINE, z, real) * t)
     cosine = rounded(rounded(polynomial(real.COSINE, z, real) * z) + 1.0)

@@ -32,8 +32,19 @@ def integer(value: object, name: str, *, minimum: int, maximum: int | None = Non
     rule = f"an integer, at least {minimum}" + ("" if maximum is None else f" and at most {maximum}")
     number = whole(value, name, rule=rule, remedy=remedy)
     if number < minimum or (maximum is not None and number > maximum):
-        raise InvalidValueError(f"{name}={number} must be {rule}: {remedy}")
+        raise InvalidValueError(f"{name}={spelled(number)} must be {rule}: {remedy}")
     return number
+
+
+def spelled(number: int) -> int | str:
+    """An integer as it is shown and saved: itself, or, beyond 64 bits, its hexadecimal text.
+
+    Python refuses to write integers of more than 4300 decimal digits, and JSON readers round those beyond 53 bits.
+
+    >>> spelled(714), spelled(2**64)
+    (714, '0x10000000000000000')
+    """
+    return number if -(1 << 64) < number < 1 << 64 else hex(number)
 
 
 def seed_and_salt(seed: object, salt: object) -> tuple[int, str]:
@@ -41,6 +52,10 @@ def seed_and_salt(seed: object, salt: object) -> tuple[int, str]:
     number = integer(seed, "seed", minimum=0, remedy="use any non-negative integer, such as seed=0")
     if not isinstance(salt, str):
         raise InvalidTypeError(f"salt={_short(salt)} must be a string: use salt='' for none")
+    try:
+        salt.encode()
+    except UnicodeEncodeError:
+        raise InvalidValueError(f"salt={salt!a} holds half a character, which UTF-8 cannot write") from None
     return number, salt
 
 
@@ -139,5 +154,8 @@ def _to_numpy(value: Any, name: str, remedy: str) -> Any:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer too long for Python to write
+        text = f"<{type(value).__name__} of huge integers>"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -13,9 +13,14 @@ How it is made fast, each step measured:
 - The order compacts the positions that fall outside the range, and walks those alone.
 
 The compiled code is kept by Numba next to this file (in `__pycache__`) or, where that is read-only, in the user's cache
-folder; where both are read-only, it is compiled again in each process. `NUMBA_CACHE_DIR` chooses another place.
+folder; where both are read-only, it is compiled again in each process. `NUMBA_CACHE_DIR` chooses another place. Numba
+judges by the time and the size of this file alone whether what it kept is still right, and installers set such times
+as they please; hence `SOURCES` in the names under which it keeps it.
 """
 
+import contextlib
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +37,21 @@ WALKERS = 1024
 AHEAD = 24
 
 
+def _sources() -> str:
+    """A hash of the definition and of this file: compiled code of other sources must not be found."""
+    digest = hashlib.sha256()
+    for path in (_random.__file__, __file__):
+        with contextlib.suppress(OSError):  # a package without its sources has no other version of them either
+            digest.update(Path(path).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+SOURCES = _sources()
+
+
 def _compiled(function: Any) -> Any:
     """The function compiled, cached on disk where there is a place for it."""
+    function.__qualname__ += f"_{SOURCES}"
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # Numba found no folder that can be written
@@ -135,7 +153,7 @@ def normal_pair_32(radius_word, angle_word):
     radius = np.sqrt(F32(2) * -((F32(exponent) * LN2_32 + log1p) + f))
     radius = _bits_float32(I32(_float32_bits(radius) ^ (angle_word & SIGN_32)))
 
-    t = (F32(I32(angle_word << I32(2))) + F32(0.5)) * TURN_32
+    t = (F32(I32(angle_word << I32(2))) + F32(2)) * TURN_32
     z = t * t
     sine = _polynomial(SINE_32, z) * t
     cosine = _polynomial(COSINE_32, z) * z + F32(1)
@@ -156,7 +174,7 @@ def normal_pair_64(radius_word, angle_word):
     radius = np.sqrt(2.0 * -((F64(exponent) * LN2_64 + log1p) + f))
     radius = _bits_float64(_float64_bits(radius) ^ (angle_word & SIGN_64))
 
-    t = (F64(angle_word << I64(2)) + 0.5) * TURN_64
+    t = (F64(angle_word << I64(2)) + 2.0) * TURN_64
     z = t * t
     sine = _polynomial(SINE_64, z) * t
     cosine = _polynomial(COSINE_64, z) * z + 1.0

@@ -27,7 +27,7 @@ import numpy as np
 
 from planted._draw import cores
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._input import integer, seed_and_salt
+from planted._input import integer, seed_and_salt, spelled
 from planted._order import Order, Permutation, Sequential
 
 STATE_VERSION: Final = 1
@@ -217,7 +217,12 @@ class Loader:
 
     def __repr__(self) -> str:
         """The settings that differ from the defaults."""
-        parts = [f"{self.rows!r}", f"batch_size={self.batch_size}", f"shuffle={self.shuffle}", f"seed={self.seed}"]
+        parts = [
+            f"{self.rows!r}",
+            f"batch_size={self.batch_size}",
+            f"shuffle={self.shuffle}",
+            f"seed={spelled(self.seed)}",
+        ]
         if self.world_size > 1:
             parts.append(f"rank={self.rank} of {self.world_size}")
         parts += [name for name in ("drop_last", "fresh", "with_index") if getattr(self, name)]
@@ -233,7 +238,7 @@ class Loader:
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
             "fresh": self.fresh,
-            "seed": self.seed,
+            "seed": spelled(self.seed),
             "salt": self.salt,
         }
 

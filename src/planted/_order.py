@@ -9,7 +9,7 @@ Sources: Luby, Rackoff 1988; Naor, Reingold 1999; Black, Rogaway, "Ciphers with 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from planted._draw import in_pieces
 from planted._errors import RowNumberError
-from planted._input import integer, row_numbers, seed_and_salt, whole
+from planted._input import integer, row_numbers, seed_and_salt, spelled, whole
 from planted._memory import empty
 from planted._random import SMALL, feistel_bits, key_words
 from planted._types import RowNumbers
@@ -76,7 +76,7 @@ class Sequential:
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Permutation:
     """A shuffle of ``range(n)`` that needs no table. Made by `permutation`."""
 
@@ -84,7 +84,7 @@ class Permutation:
     seed: int
     epoch: int
     salt: str = ""
-    inverted: bool = field(default=False)
+    inverted: bool = False
 
     def __len__(self) -> int:
         """How many positions there are."""
@@ -116,11 +116,17 @@ class Permutation:
         """
         return replace(self, inverted=not self.inverted)
 
+    def __repr__(self) -> str:
+        """The call that makes it."""
+        salt = f", salt={self.salt!r}" if self.salt else ""
+        call = f"permutation({self.n}, seed={spelled(self.seed)}, epoch={spelled(self.epoch)}{salt})"
+        return f"{call}.inverse()" if self.inverted else call
+
     def __getitem__(self, position: int) -> int:
         """The row number at one position; a negative one counts from the end."""
         at = whole(position, "position", remedy="use take() for several")
         if not -self.n <= at < self.n:
-            raise RowNumberError(f"position {at} is outside [0, {self.n})")
+            raise RowNumberError(f"position {spelled(at)} is outside [0, {self.n})")
         return int(self.take([at % self.n])[0])
 
     def __iter__(self) -> Iterator[int]:

@@ -221,7 +221,7 @@ def normal_pair(radius_word: Unsigned, angle_word: Unsigned, precision: Precisio
     """Two independent standard normals from two words (Box-Muller).
 
     The angle takes two bits of its word for the quadrant (the top one is the sign of both, the next one swaps sine and
-    cosine) and the rest for t in (-1, 1), an eighth of a turn to either side.
+    cosine) and the rest for t in [-1, 1], an eighth of a turn to either side: t is the middle of its step, so never 0.
     """
     real, signed, unsigned = precision.real, precision.signed, precision.unsigned
     sign = unsigned(1 << (precision.bits - 1))
@@ -231,7 +231,7 @@ def normal_pair(radius_word: Unsigned, angle_word: Unsigned, precision: Precisio
     radius = (radius.view(unsigned) ^ (angle_word & sign)).view(real)
 
     t = (angle_word << unsigned(2)).view(signed).astype(real)
-    t = (t + real(0.5)) * real(2.0 ** -(precision.bits - 1))
+    t = (t + real(2)) * real(2.0 ** -(precision.bits - 1))
     z = t * t
     sine = polynomial(precision.sine, z) * t
     cosine = polynomial(precision.cosine, z) * z + real(1)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from planted._draw import Keys, fill, in_pieces, keys_of
 from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
-from planted._input import DType, dtype_name, integer, row_numbers, seed_and_salt, whole
+from planted._input import DType, dtype_name, integer, row_numbers, seed_and_salt, spelled, whole
 from planted._memory import empty
 from planted._random import VERSION
 from planted._truth import LinearTruth
@@ -112,7 +112,7 @@ def _getitem(self: Any, key: Any) -> Batch:
         return self.take(key)  # type: ignore[no-any-return]
     number = whole(key, "row number", remedy="use rows[3] or rows[10:20]")
     if not -n <= number < n:
-        raise RowNumberError(f"row number {number} is outside [0, {n}): rows are numbered from 0")
+        raise RowNumberError(f"row number {spelled(number)} is outside [0, {n}): rows are numbered from 0")
     X, y = self.take([number % n])
     return Batch(X[0], y[0])
 
@@ -205,6 +205,13 @@ def _fingerprint(self: Any) -> str:
     return hashlib.sha256(json.dumps([VERSION, *_identity(self, plain=True)]).encode()).hexdigest()[:16]
 
 
+def _text(self: Any, kept: str) -> str:
+    salt = f", salt={self.salt!r}" if self.salt else ""
+    part = f", start={self.start}" if self.start else ""
+    made = f"{self.truth!r}, seed={spelled(self.seed)}{salt}{part}, {self.dtype_name}"
+    return f"<rows: {self.n:_} of {made}, {kept}>"
+
+
 def _html(self: Any) -> str:
     """The first rows as a table, for notebooks."""
     shown = min(5, _count(self))
@@ -228,7 +235,7 @@ def _html(self: Any) -> str:
 
 def _identity(rows: Any, *, plain: bool = False) -> tuple[Any, ...]:
     truth = rows.truth.to_dict() if plain else rows.truth
-    return truth, rows.seed, rows.salt, rows.dtype_name, rows.start, rows.n
+    return truth, spelled(rows.seed), rows.salt, rows.dtype_name, rows.start, rows.n
 
 
 # ---- the kinds ------------------------------------------------------------------------------------------------
@@ -284,9 +291,7 @@ class ComputedRows:
 
     def __repr__(self) -> str:
         """What it takes to make them again."""
-        salt = f", salt={self.salt!r}" if self.salt else ""
-        part = f", start={self.start}" if self.start else ""
-        return f"<rows: {self.n:_} of {self.truth!r}, seed={self.seed}{salt}{part}, {self.dtype_name}, computed>"
+        return _text(self, "computed")
 
     features = property(_features)
     dtype = property(_dtype)
@@ -329,8 +334,7 @@ class MemoryRows:
 
     def __repr__(self) -> str:
         """What it takes to make them again, and their size."""
-        size = (self.X.nbytes + self.y.nbytes) / 2**20
-        return f"<rows: {self.n:_} of {self.truth!r}, seed={self.seed}, {self.dtype_name}, {size:.1f} MiB in memory>"
+        return _text(self, f"{(self.X.nbytes + self.y.nbytes) / 2**20:.1f} MiB in memory")
 
     features = property(_features)
     dtype = property(_dtype)
