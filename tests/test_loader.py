@@ -404,7 +404,9 @@ def test_rows_of_ones_own_need_only_a_length_and_take():
 def test_control_c_ends_the_loop(prefetch):
     """SIGINT in the middle of an endless loop raises KeyboardInterrupt, and the process ends without hanging."""
     code = f"""
+import signal
 import planted
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 rows = planted.regression([1.0] * 16, n=10**9)
 print("ready", flush=True)
 try:
@@ -418,7 +420,10 @@ except KeyboardInterrupt:
     assert process.stdout.readline() == "ready\n"
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    try:
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert out == "interrupted\n"
     assert process.returncode == 0
 
