@@ -215,7 +215,7 @@ def test_an_empty_data_set_is_allowed():
     assert rows.materialize().X.shape == (0, 2)
     assert [len(part) for part in rows.split(0, 0)] == [0, 0]
     assert list(planted.Loader(rows)) == []
-    with pytest.raises(RowNumberError, match="there are 0 of them"):
+    with pytest.raises(RowNumberError, match="there are 0"):
         rows.take([0])
 
 
@@ -345,6 +345,22 @@ def test_row_numbers_out_of_range_are_refused(numbers):
             rows.take(numbers)
     with pytest.raises(IndexError):
         planted.rows(BOOK, 100)[100]
+
+
+def test_lists_of_integers_are_integers_whatever_numpy_makes_of_them():
+    """NumPy turns some lists of integers into floats or objects; they are numbers in or out of range all the same."""
+    rows = planted.rows(BOOK, 2**63)
+    equal(rows.take(np.array([1, 2], object)), rows.take([1, 2]))
+    for numbers in ([0, 2**63], [-1, 2**63], [2**64, 1], np.array([3, 2**63], object), range(2**63 - 1, 2**63 + 5)):
+        with pytest.raises(RowNumberError, match=r"outside \[0, 9223372036854775808\)"):
+            rows.take(numbers)
+    for numbers in (range(2**70), range(-1, 5), range(5, -2, -1)):
+        with pytest.raises(RowNumberError):
+            rows.take(numbers)
+    equal(rows.take(range(9, 3, -2)), rows.take([9, 7, 5]))
+    for numbers in ([[1], [1, 2]], [1, None], np.array([1, "a"], object), [1, True, 2**70]):
+        with pytest.raises(InvalidTypeError, match="must be integers"):
+            rows.take(numbers)
 
 
 @pytest.mark.parametrize("numbers", [[1.0], np.array([0.5]), ["1"], [True], np.array([True, False]), [None], [1, 2.5]])

@@ -6,6 +6,7 @@ are recognised by what they can do (`detach`, `asnumpy`, ...), so that no framew
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -110,31 +111,41 @@ def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
     return flat
 
 
-def row_numbers(rows: object, n: int) -> RowNumbers:
-    """Row numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type."""
+def row_numbers(rows: object, n: int, name: str = "row number") -> RowNumbers:
+    """Numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type."""
+    if isinstance(rows, range):
+        _in_range([rows[-1], rows[0]] if rows else [], n, name)
+        return np.arange(rows.start, rows.stop, rows.step, dtype=np.int64) if rows else np.empty(0, np.int64)
     try:
-        array = np.asarray(_to_numpy(rows, "row numbers", "use integers"))
-    except OverflowError:
-        raise RowNumberError(f"row numbers {_short(rows)} exceed 64 bits; they must lie in [0, {n})") from None
+        array = np.asarray(_to_numpy(rows, f"{name}s", "use integers"))
+    except (OverflowError, ValueError):  # integers beyond 64 bits, or lists of unequal length
+        array = np.empty(0, object)
+        array = np.array([*rows, None], object)[:-1] if isinstance(rows, (list, tuple)) else array
     if array.ndim != 1:
-        raise InvalidValueError(
-            f"row numbers have shape {array.shape}; they must be a vector: use rows[i] for a single row"
-        )
+        raise InvalidValueError(f"{name}s have shape {array.shape}; they must be a vector, such as [3, 1, 4]")
     if array.size == 0:
         return np.empty(0, np.int64)
     if array.dtype.kind not in "iu":
-        if array.dtype.kind == "O" and all(isinstance(i, int) and not isinstance(i, bool) for i in array):
-            raise RowNumberError(f"row numbers {_short(rows)} exceed 64 bits; they must lie in [0, {n})")
-        raise InvalidTypeError(
-            f"row numbers {_short(rows)} are {array.dtype}; they must be integers: convert them with .astype('int64')"
-        )
-    least, greatest = int(array.min()), int(array.max())
-    if least < 0 or greatest >= n:
-        outside = least if least < 0 else greatest
-        raise RowNumberError(
-            f"row number {outside} is outside [0, {n}): rows are numbered from 0, and there are {n} of them"
-        )
+        # NumPy makes objects or floats of integers that exceed int64, alone or together
+        numbers = array.tolist() if array.dtype.kind == "O" else rows
+        if not isinstance(numbers, (list, tuple)) or not all(map(_is_integer, numbers)):
+            kind = "of several types" if array.dtype.kind == "O" else str(array.dtype)
+            remedy = "convert them with .astype('int64')"
+            raise InvalidTypeError(f"{name}s {_short(rows)} are {kind}; they must be integers: {remedy}")
+        _in_range(numbers, n, name)
+        return np.array([int(number) for number in numbers], np.int64)
+    _in_range([array.min(), array.max()], n, name)
     return array.astype(np.int64, copy=False)
+
+
+def _in_range(numbers: Iterable[Any], n: int, name: str) -> None:
+    for number in map(int, numbers):
+        if not 0 <= number < n:
+            raise RowNumberError(f"{name} {spelled(number)} is outside [0, {n}): they count from 0, and there are {n}")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _to_numpy(value: Any, name: str, remedy: str) -> Any:

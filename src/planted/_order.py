@@ -69,7 +69,7 @@ class Sequential:
 
     def take(self, positions: Any) -> RowNumbers:
         """The positions themselves, int64."""
-        return row_numbers(positions, self.n)
+        return row_numbers(positions, self.n, "position")
 
     def inverse(self) -> "Sequential":
         """Itself."""
@@ -102,7 +102,7 @@ class Permutation:
         """
         if isinstance(positions, range):
             return self._take_range(positions)
-        numbers = row_numbers(positions, self.n)
+        numbers = row_numbers(positions, self.n, "position")
         out = empty((numbers.size,), np.dtype(np.int64))
         in_pieces(numbers.size, PASS_VALUES, lambda piece: self._fill(numbers[piece], out[piece]))
         return out
@@ -126,7 +126,9 @@ class Permutation:
         """The row number at one position; a negative one counts from the end."""
         at = whole(position, "position", remedy="use take() for several")
         if not -self.n <= at < self.n:
-            raise RowNumberError(f"position {spelled(at)} is outside [0, {self.n})")
+            raise RowNumberError(
+                f"position {spelled(at)} is outside [0, {self.n}): use 0 to {self.n - 1}, or -1 for the last"
+            )
         return int(self.take([at % self.n])[0])
 
     def __iter__(self) -> Iterator[int]:
@@ -135,12 +137,13 @@ class Permutation:
             yield from self._take_range(range(first, min(first + SMALL, self.n))).tolist()
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All of it, as NumPy asks for it."""
+        """All of it, as NumPy asks for it; always a new array."""
+        if copy is False:
+            raise ValueError("a permutation without a table cannot be an array without a copy: leave copy=False out")
         return self._take_range(range(self.n)).astype(dtype or np.int64, copy=False)
 
     def _take_range(self, positions: range) -> RowNumbers:
-        if len(positions):
-            row_numbers([positions[0], positions[-1]], self.n)
+        row_numbers([positions[-1], positions[0]] if positions else [], self.n, "position")
         out = empty((len(positions),), np.dtype(np.int64))
 
         def work(piece: slice) -> None:

@@ -112,7 +112,7 @@ def _getitem(self: Any, key: Any) -> Batch:
         return self.take(key)  # type: ignore[no-any-return]
     number = whole(key, "row number", remedy="use rows[3] or rows[10:20]")
     if not -n <= number < n:
-        raise RowNumberError(f"row number {spelled(number)} is outside [0, {n}): rows are numbered from 0")
+        raise RowNumberError(f"row number {spelled(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last")
     X, y = self.take([number % n])
     return Batch(X[0], y[0])
 
@@ -363,7 +363,7 @@ def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DT
     truth
         What is planted.
     n
-        How many rows, from 0 to 2^63.
+        How many rows, from 0 to 2^63. (Python's ``len`` ends one below that.)
     seed
         Any non-negative integer, of any size.
     salt
