@@ -229,11 +229,13 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
                 normals_32(words, count, normals)
             else:
                 normals_64(words, normals)
-            for k in range(count):
-                weight = w[j + k]
+            if wide is None and count == 4:  # four at once: a quarter of the traffic with the nearest cache
+                w0, w1, w2, w3 = w[j], w[j + 1], w[j + 2], w[j + 3]
                 for lane in range(LANES):
-                    response[lane] += np.float64(normals[k, lane]) * weight
-            if wide is None and count == 4:  # a row's four stores together: a quarter of the cache traffic
+                    total = response[lane] + np.float64(normals[0, lane]) * w0
+                    total = total + np.float64(normals[1, lane]) * w1
+                    total = total + np.float64(normals[2, lane]) * w2
+                    response[lane] = total + np.float64(normals[3, lane]) * w3
                 for lane in range(lanes):
                     X[first + lane, j] = normals[0, lane]
                     X[first + lane, j + 1] = normals[1, lane]
@@ -241,6 +243,9 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
                     X[first + lane, j + 3] = normals[3, lane]
             else:
                 for k in range(count):
+                    weight = w[j + k]
+                    for lane in range(LANES):
+                        response[lane] += np.float64(normals[k, lane]) * weight
                     for lane in range(lanes):
                         X[first + lane, j + k] = normals[k, lane]
         row_words(row, U64(0), noise_key, words)
