@@ -107,6 +107,7 @@ def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
     """Time each contestant once a round; a warm-up round goes before and is forgotten."""
     rounds = Rounds({each.name: [] for each in contestants}, [])
     for turn in range(repeats + 1):
+        time.sleep(PAUSE)
         worth = cores_worth()
         if turn:
             rounds.cores_worth.append(worth)

@@ -347,6 +347,7 @@ def test_row_numbers_out_of_range_are_refused(numbers):
         planted.rows(BOOK, 100)[100]
 
 
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # NumPy before 1.24 warns, and goes on
 def test_lists_of_integers_are_integers_whatever_numpy_makes_of_them():
     """NumPy turns some lists of integers into floats or objects; they are numbers in or out of range all the same."""
     rows = planted.rows(BOOK, 2**63)

@@ -202,6 +202,26 @@ def normals_64(words, normals):
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
+@intrinsic
+def _prefetch(typing_context, array, row, column):  # noqa: ARG001
+    """Ask the memory for an element of a 2-d array that will soon be read or written."""
+
+    def generate(context, builder, signature, arguments):
+        array_type = signature.args[0]
+        place = context.make_array(array_type)(context, builder, arguments[0])
+        element = cgutils.get_item_pointer(context, builder, array_type, place, arguments[1:], wraparound=False)
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        )
+        read, keep, into_data_cache = number(0), number(3), number(1)
+        builder.call(function, [builder.bitcast(element, pointer), read, keep, into_data_cache])
+        return context.get_dummy_value()
+
+    return types.void(array, row, column), generate
+
+
 @_compiled
 def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
     """`_random.linear_rows` into ``X`` (rows, features) and ``y`` (rows,).
@@ -220,6 +240,8 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
             row[lane] = rows[first + lane]
         for lane in range(lanes, LANES):
             row[lane] = 0
+        for lane in range(LANES):
+            _prefetch(X, min(first + LANES + lane, rows.size - 1), 0)  # where the next lanes will be written
         for lane in range(LANES):
             response[lane] = b
         for j in range(0, features, per_group):
@@ -255,26 +277,6 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
             normals_64(words, normals)
         for lane in range(lanes):
             y[first + lane] = response[lane] + np.float64(normals[0, lane]) * noise
-
-
-@intrinsic
-def _prefetch(typing_context, array, row, column):  # noqa: ARG001
-    """Ask the memory for an element of a 2-d array that will be read soon."""
-
-    def generate(context, builder, signature, arguments):
-        array_type = signature.args[0]
-        place = context.make_array(array_type)(context, builder, arguments[0])
-        element = cgutils.get_item_pointer(context, builder, array_type, place, arguments[1:], wraparound=False)
-        pointer = ir.IntType(8).as_pointer()
-        number = ir.IntType(32)
-        function = builder.module.declare_intrinsic(
-            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        )
-        read, keep, into_data_cache = number(0), number(3), number(1)
-        builder.call(function, [builder.bitcast(element, pointer), read, keep, into_data_cache])
-        return context.get_dummy_value()
-
-    return types.void(array, row, column), generate
 
 
 @_compiled

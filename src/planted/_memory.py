@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 CACHE_LINE: Final = 64
 SMALLEST: Final = 1 << 16  # below, the allocator reuses memory by itself
-LARGEST: Final = 1 << 23  # above, keeping blocks would cost more memory than it saves time
-KEPT_BYTES: Final = 1 << 25  # in all; a store that is full is emptied, since it holds sizes of another time
+LARGEST: Final = 1 << 27  # a shard or a million rows; above, keeping blocks would cost more memory than it saves time
+KEPT_BYTES: Final = 1 << 27  # in all; a store that is full is emptied, since it holds sizes of another time
 
 Block = npt.NDArray[np.uint8]
 
