@@ -18,7 +18,7 @@ from planted._random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
 from planted._types import FloatArray, RowNumbers
 
-PIECE_VALUES: Final = 1 << 18  # one thread's turn: a millisecond or so, a megabyte of float32
+PIECE_VALUES: Final = 1 << 19  # one turn of a thread: a millisecond, two megabytes of float32, a chunk of the loader
 PARALLEL_VALUES: Final = 1 << 20  # fewer values than this are done sooner than threads are started
 
 
