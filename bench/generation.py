@@ -15,6 +15,11 @@ def ours(turn):
     return planted.rows(planted.LinearTruth(W, B, NOISE), ROWS, seed=turn)[:]
 
 
+def ours_anew(turn):
+    """Another number of rows each round: so planted finds no block of memory that it gave back in the last."""
+    return planted.rows(planted.LinearTruth(W, B, NOISE), ROWS + turn, seed=turn)[:]
+
+
 def with_torch(turn):
     generator = torch.Generator().manual_seed(turn)
     w = torch.as_tensor(W, dtype=torch.float32).reshape(-1, 1)
@@ -35,6 +40,7 @@ def with_sklearn(turn):
 
 CONTESTANTS = [
     Contestant("planted rows[:]", ours, ROWS, ours=True),
+    Contestant("planted rows[:], fresh memory", ours_anew, ROWS, ours=True),
     Contestant("torch randn", with_torch, ROWS, target=6),
     Contestant("NumPy standard_normal", with_numpy, ROWS, target=15),
     Contestant("scikit-learn make_regression (float64)", with_sklearn, ROWS, target=30),
