@@ -3,8 +3,10 @@
 What comes in: functions that do the same work, ours and others'. What goes out: their times and the ratios of them: a
 ratio outlasts the machine it was measured on, a time does not. Targets are printed beside the results, never asserted.
 
-On a shared machine two cores may do the work of one, and who uses both suffers alone. So each round also measures what
-the cores are worth just then: how many times the arithmetic of one of them all do together.
+On a shared machine two cores may do the work of one, and who uses both suffers alone. So before each turn it is
+measured what the cores are worth just then: how many times the arithmetic of one of them all do together. That also
+wakes them, for everyone alike. Before that comes a pause: OpenBLAS's threads keep a core busy for a tenth of a second
+and more after their work is done, which would be counted against whoever comes next.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-PAUSE = 0.05  # seconds between turns: the thread pools of the one before stop spinning
+PAUSE = 0.3  # seconds between turns
 WIDTH = 140
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WAYS = ("medians", "rounds", "minima")  # to take a ratio; neighbours on the machine disturb the last one least
@@ -45,7 +47,7 @@ class Contestant:
 
 
 class Rounds(NamedTuple):
-    """Seconds of each contestant in each round, and what the cores were worth in it."""
+    """Seconds of each contestant in each round, and what the cores were worth in it (the median of its turns)."""
 
     seconds: dict[str, list[float]]
     cores_worth: list[float]
@@ -86,7 +88,7 @@ def _cpu_model() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def cores_worth(samples: int = 5) -> float:
+def cores_worth(samples: int = 3) -> float:
     def seconds(threads: int) -> float:
         workers = [threading.Thread(target=lambda: hashlib.sha256(BLOCK).digest()) for _ in range(threads)]
         start = time.perf_counter()
@@ -107,18 +109,18 @@ def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
     """Time each contestant once a round; a warm-up round goes before and is forgotten."""
     rounds = Rounds({each.name: [] for each in contestants}, [])
     for turn in range(repeats + 1):
-        time.sleep(PAUSE)
-        worth = cores_worth()
-        if turn:
-            rounds.cores_worth.append(worth)
+        worths = []
         for each in contestants:
             gc.collect()
             time.sleep(PAUSE)
+            worths.append(cores_worth())
             start = time.perf_counter()
             each.run(turn)
             seconds = time.perf_counter() - start
             if turn:
                 rounds.seconds[each.name].append(seconds)
+        if turn:
+            rounds.cores_worth.append(median(worths))
     worths = rounds.cores_worth
     print(f"{CORES} cores were worth {median(worths):.1f} ({min(worths):.1f} to {max(worths):.1f}); {repeats} rounds")
     return rounds

@@ -9,6 +9,10 @@ How it is made fast, each step measured:
   order costs the same as a sequential one, and every loop below is a plain one over lanes that the compiler vectorises.
 - Philox runs in 64-bit lanes whose upper halves hold rubbish: the multiplication reads the lower half only, and the
   halves are cut off once, at the end. That halves its time.
+- Philox and Box-Muller are long chains in which each step waits for the one before. So two run side by side, step by
+  step, in one loop: an eighth of the time.
+- Four columns of four lanes are turned into four rows in registers, and 16 bytes stored a row: the compiler, left to
+  itself, stores one value at a time, four times as often.
 - Everything that runs inside a lane loop is inlined by force; a call there would end the vectorisation.
 - The order compacts the positions that fall outside the range, and walks those alone.
 
@@ -73,12 +77,17 @@ LOWER = U64(0xFFFFFFFF)
 
 
 @_inlined
+def _round(c0, c1, c2, c3, k0, k1):
+    p0 = (c0 & LOWER) * M0
+    p1 = (c2 & LOWER) * M1
+    return (p1 >> HALF_WORD) ^ c1 ^ k0, p1, (p0 >> HALF_WORD) ^ c3 ^ k1, p0
+
+
+@_inlined
 def philox(c0, c1, c2, c3, k0, k1):
     """`_random.philox` of one counter, in 64-bit lanes; the upper halves are rubbish until the cut at the end."""
     for _ in range(ROUNDS):
-        p0 = (c0 & LOWER) * M0
-        p1 = (c2 & LOWER) * M1
-        c0, c1, c2, c3 = (p1 >> HALF_WORD) ^ c1 ^ k0, p1, (p0 >> HALF_WORD) ^ c3 ^ k1, p0
+        c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
         k0 += WEYL0
         k1 += WEYL1
     return U32(c0), U32(c1), U32(c2), U32(c3)
@@ -86,13 +95,19 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 @_inlined
 def row_words(rows, group, key, words):
-    """`_random.row_words`: fill ``words`` (4, lanes) for the rows of the lanes."""
-    k0, k1 = U64(key[0]), U64(key[1])
-    for lane in range(LANES):
-        row = rows[lane]
-        words[0, lane], words[1, lane], words[2, lane], words[3, lane] = philox(
-            row, row >> HALF_WORD, group, U64(0), k0, k1
-        )
+    """`_random.row_words`: fill ``words`` (4, lanes) for the rows of the lanes, two lanes side by side."""
+    for lane in range(LANES // 2):
+        other = lane + LANES // 2
+        k0, k1 = U64(key[0]), U64(key[1])
+        c0, c1, c2, c3 = rows[lane], rows[lane] >> HALF_WORD, group, U64(0)
+        d0, d1, d2, d3 = rows[other], rows[other] >> HALF_WORD, group, U64(0)
+        for _ in range(ROUNDS):
+            c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+            d0, d1, d2, d3 = _round(d0, d1, d2, d3, k0, k1)
+            k0 += WEYL0
+            k1 += WEYL1
+        words[0, lane], words[1, lane], words[2, lane], words[3, lane] = U32(c0), U32(c1), U32(c2), U32(c3)
+        words[0, other], words[1, other], words[2, other], words[3, other] = U32(d0), U32(d1), U32(d2), U32(d3)
 
 
 # ---- normals --------------------------------------------------------------------------------------------------
@@ -141,24 +156,58 @@ def _polynomial(coefficients, x):
 
 
 @_inlined
-def normal_pair_32(radius_word, angle_word):
-    """`_random.normal_pair` in float32, of two signed words."""
+def _polynomials(coefficients, x0, x1):
+    value0 = value1 = coefficients[-1]
+    for i in range(len(coefficients) - 2, -1, -1):
+        value0 = value0 * x0 + coefficients[i]
+        value1 = value1 * x1 + coefficients[i]
+    return value0, value1
+
+
+@_inlined
+def _fraction_32(radius_word):
+    """The exponent and f of the uniform ``u = 2^exponent (1 + f)``."""
     c = F32(radius_word) * SCALE_32 + OFFSET_32
     u = F32(1) + c if radius_word < 0 else c
     pattern = _float32_bits(u)
     exponent = I32(I32(pattern - ROOT_HALF_32) >> I32(23))
     f = c if exponent == 0 else _bits_float32(I32(pattern - I32(exponent << I32(23)))) - F32(1)
-    square = f * f
-    log1p = (square * f) * _polynomial(LOG_32, f) - F32(0.5) * square
-    radius = np.sqrt(F32(2) * -((F32(exponent) * LN2_32 + log1p) + f))
-    radius = _bits_float32(I32(_float32_bits(radius) ^ (angle_word & SIGN_32)))
+    return F32(exponent), f
 
-    t = (F32(I32(angle_word << I32(2))) + F32(2)) * TURN_32
-    z = t * t
-    sine = _polynomial(SINE_32, z) * t
-    cosine = _polynomial(COSINE_32, z) * z + F32(1)
+
+@_inlined
+def _radius_32(exponent, f, polynomial, angle_word):
+    square = f * f
+    log1p = (square * f) * polynomial - F32(0.5) * square
+    radius = np.sqrt(F32(2) * -((exponent * LN2_32 + log1p) + f))
+    return _bits_float32(I32(_float32_bits(radius) ^ (angle_word & SIGN_32)))
+
+
+@_inlined
+def _eighth_32(angle_word):
+    return (F32(I32(angle_word << I32(2))) + F32(2)) * TURN_32
+
+
+@_inlined
+def _pair_32(radius, sine, cosine, angle_word):
     swap = (angle_word & SWAP_32) != 0
     return radius * (sine if swap else cosine), radius * (cosine if swap else sine)
+
+
+@_inlined
+def normal_pairs_32(r0, a0, r1, a1):
+    """`_random.normal_pair` in float32 of the signed words (r0, a0) and of (r1, a1), side by side."""
+    exponent0, f0 = _fraction_32(r0)
+    exponent1, f1 = _fraction_32(r1)
+    log0, log1 = _polynomials(LOG_32, f0, f1)
+    t0, t1 = _eighth_32(a0), _eighth_32(a1)
+    z0, z1 = t0 * t0, t1 * t1
+    sine0, sine1 = _polynomials(SINE_32, z0, z1)
+    cosine0, cosine1 = _polynomials(COSINE_32, z0, z1)
+    radius0, radius1 = _radius_32(exponent0, f0, log0, a0), _radius_32(exponent1, f1, log1, a1)
+    n0, n1 = _pair_32(radius0, sine0 * t0, cosine0 * z0 + F32(1), a0)
+    n2, n3 = _pair_32(radius1, sine1 * t1, cosine1 * z1 + F32(1), a1)
+    return n0, n1, n2, n3
 
 
 @_inlined
@@ -183,11 +232,22 @@ def normal_pair_64(radius_word, angle_word):
 
 
 @_inlined
-def normals_32(words, count, normals):
-    """`_random.normals`: the first ``count`` (or one more) of the four float32 normals a lane."""
-    for k in range(0, count, 2):
-        for lane in range(LANES):
-            normals[k, lane], normals[k + 1, lane] = normal_pair_32(I32(words[k, lane]), I32(words[k + 1, lane]))
+def normals_32(words, normals):
+    """`_random.normals`: four float32 normals a lane from four words a lane."""
+    for lane in range(LANES):
+        normals[0, lane], normals[1, lane], normals[2, lane], normals[3, lane] = normal_pairs_32(
+            I32(words[0, lane]), I32(words[1, lane]), I32(words[2, lane]), I32(words[3, lane])
+        )
+
+
+@_inlined
+def first_normal_32(words, normals):
+    """The first of the four alone: of words 0 and 1, two lanes side by side."""
+    for lane in range(LANES // 2):
+        other = lane + LANES // 2
+        normals[0, lane], _, normals[0, other], _ = normal_pairs_32(
+            I32(words[0, lane]), I32(words[1, lane]), I32(words[0, other]), I32(words[1, other])
+        )
 
 
 @_inlined
@@ -202,14 +262,18 @@ def normals_64(words, normals):
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
+def _element(context, builder, array_type, array, place):
+    """The address of an element of a 2-d array."""
+    array = context.make_array(array_type)(context, builder, array)
+    return cgutils.get_item_pointer(context, builder, array_type, array, place, wraparound=False)
+
+
 @intrinsic
 def _prefetch(typing_context, array, row, column):  # noqa: ARG001
     """Ask the memory for an element of a 2-d array that will soon be read or written."""
 
     def generate(context, builder, signature, arguments):
-        array_type = signature.args[0]
-        place = context.make_array(array_type)(context, builder, arguments[0])
-        element = cgutils.get_item_pointer(context, builder, array_type, place, arguments[1:], wraparound=False)
+        element = _element(context, builder, signature.args[0], arguments[0], arguments[1:])
         pointer = ir.IntType(8).as_pointer()
         number = ir.IntType(32)
         function = builder.module.declare_intrinsic(
@@ -220,6 +284,62 @@ def _prefetch(typing_context, array, row, column):  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(array, row, column), generate
+
+
+@intrinsic
+def _store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: ARG001
+    """``X[row : row + 4, column : column + 4] = columns[:4, lane : lane + 4].T``, float32, turned in registers."""
+
+    def generate(context, builder, signature, arguments):
+        columns_type, lane_type, X_type, row_type, _ = signature.args
+        columns, lane, X, row, column = arguments
+        four = ir.VectorType(ir.FloatType(), 4)
+
+        def place(array_type, array, *indices):
+            return builder.bitcast(_element(context, builder, array_type, array, indices), four.as_pointer())
+
+        def shuffled(a, b, *lanes):
+            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
+
+        c0, c1, c2, c3 = (
+            builder.load(place(columns_type, columns, context.get_constant(lane_type, k), lane), align=4)
+            for k in range(4)
+        )
+        low01, high01 = shuffled(c0, c1, 0, 4, 1, 5), shuffled(c0, c1, 2, 6, 3, 7)
+        low23, high23 = shuffled(c2, c3, 0, 4, 1, 5), shuffled(c2, c3, 2, 6, 3, 7)
+        turned = [
+            shuffled(low, high, *half)
+            for low, high in ((low01, low23), (high01, high23))
+            for half in ((0, 1, 4, 5), (2, 3, 6, 7))
+        ]
+        for k, values in enumerate(turned):
+            this = builder.add(row, context.get_constant(row_type, k))
+            builder.store(values, place(X_type, X, this, column), align=4)
+        return context.get_dummy_value()
+
+    return types.void(columns, lane, X, row, column), generate
+
+
+@_inlined
+def four_columns(normals, w, j, response):
+    """Add features j to j + 3 to the response, four at once: a quarter of the traffic with the nearest cache."""
+    w0, w1, w2, w3 = w[j], w[j + 1], w[j + 2], w[j + 3]
+    for lane in range(LANES):
+        total = response[lane] + np.float64(normals[0, lane]) * w0
+        total = total + np.float64(normals[1, lane]) * w1
+        total = total + np.float64(normals[2, lane]) * w2
+        response[lane] = total + np.float64(normals[3, lane]) * w3
+
+
+@_inlined
+def four_to_rows(normals, X, first, lanes, j):
+    """Write features j to j + 3 of the rows of the lanes."""
+    whole = lanes & ~3
+    for lane in range(0, whole, 4):
+        _store_four_by_four(normals, lane, X, first + lane, j)
+    for lane in range(whole, lanes):
+        for k in range(4):
+            X[first + lane, j + k] = normals[k, lane]
 
 
 @_compiled
@@ -248,21 +368,12 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
             row_words(row, U64(j // per_group), feature_key, words)
             count = min(per_group, features - j)
             if wide is None:
-                normals_32(words, count, normals)
+                normals_32(words, normals)
             else:
                 normals_64(words, normals)
-            if wide is None and count == 4:  # four at once: a quarter of the traffic with the nearest cache
-                w0, w1, w2, w3 = w[j], w[j + 1], w[j + 2], w[j + 3]
-                for lane in range(LANES):
-                    total = response[lane] + np.float64(normals[0, lane]) * w0
-                    total = total + np.float64(normals[1, lane]) * w1
-                    total = total + np.float64(normals[2, lane]) * w2
-                    response[lane] = total + np.float64(normals[3, lane]) * w3
-                for lane in range(lanes):
-                    X[first + lane, j] = normals[0, lane]
-                    X[first + lane, j + 1] = normals[1, lane]
-                    X[first + lane, j + 2] = normals[2, lane]
-                    X[first + lane, j + 3] = normals[3, lane]
+            if wide is None and count == 4:
+                four_columns(normals, w, j, response)
+                four_to_rows(normals, X, first, lanes, j)
             else:
                 for k in range(count):
                     weight = w[j + k]
@@ -272,7 +383,7 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
                         X[first + lane, j + k] = normals[k, lane]
         row_words(row, U64(0), noise_key, words)
         if wide is None:
-            normals_32(words, 1, normals)
+            first_normal_32(words, normals)
         else:
             normals_64(words, normals)
         for lane in range(lanes):

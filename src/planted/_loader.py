@@ -31,7 +31,7 @@ from planted._input import integer, seed_and_salt, spelled
 from planted._order import Order, Permutation, Sequential
 
 STATE_VERSION: Final = 1
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 21
 
 Cut: TypeAlias = Callable[[Any, int], Sequence[Any]]
 
