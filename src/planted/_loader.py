@@ -7,7 +7,7 @@ framework's arrays. The vocabulary:
 - *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
   takes its share of every global batch, so the global batches are the same for any number of ranks, and all ranks
   count equally many steps.
-- *chunk*: as many batches as fit a megabyte, filled by one call in a background thread and handed out as slices.
+- *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and handed out as slices.
   That is why a batch of 32 costs little Python. Its memory is used again only when
   the last of its batches is gone: batches are the caller's own.
 - *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
@@ -87,7 +87,7 @@ class Loader:
     with_index
         Batches are (X, y, row numbers); ``rows.take(row numbers)`` gives X and y again.
     prefetch
-        How many chunks (of about a megabyte, or one batch) are made ahead; 0 makes them in the calling thread.
+        How many chunks (of about two megabytes, or one batch) are made ahead; 0 makes them in the calling thread.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class Loader:
 
     Notes
     -----
-    A batch is a slice of its chunk: keeping one keeps the megabyte that it lies in. It is the caller's own all the
+    A batch is a slice of its chunk: keeping one keeps the megabytes that it lies in. It is the caller's own all the
     same, to change at will, and is never written again.
 
     Examples
