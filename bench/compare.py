@@ -6,18 +6,20 @@ ratio outlasts the machine it was measured on, a time does not. Targets are prin
 On a shared machine two cores may do the work of one, and who uses both suffers alone. So before each turn it is
 measured what the cores are worth just then: how many times the arithmetic of one of them all do together. That also
 wakes them, for everyone alike. Before that comes a pause: OpenBLAS's threads keep a core busy for a tenth of a second
-and more after their work is done, which would be counted against whoever comes next.
+and more after their work is done, which would be counted against whoever comes next. A core that was idle is slow at
+first, which would be counted against whoever is done sooner; hence turns of a fifth of a second at least.
 """
 
 import argparse
 import gc
 import hashlib
+import itertools
 import json
 import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 PAUSE = 0.3  # seconds between turns
+TURN = 0.2  # seconds that a turn lasts at least: what takes less is called again, and the time is that of a call
 WIDTH = 140
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WAYS = ("medians", "rounds", "minima")  # to take a ratio; neighbours on the machine disturb the last one least
@@ -37,7 +40,7 @@ BLOCK = bytes(4 << 20)  # to hash: a few milliseconds of arithmetic
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """Who takes part: `run` is called with the number of the round and handles `rows` rows."""
+    """Who takes part: `run` is called with the number of the call and handles `rows` rows."""
 
     name: str
     run: Callable[[int], Any]
@@ -108,15 +111,14 @@ def cores_worth(samples: int = 3) -> float:
 def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
     """Time each contestant once a round; a warm-up round goes before and is forgotten."""
     rounds = Rounds({each.name: [] for each in contestants}, [])
+    calls = itertools.count()
     for turn in range(repeats + 1):
         worths = []
         for each in contestants:
             gc.collect()
             time.sleep(PAUSE)
             worths.append(cores_worth())
-            start = time.perf_counter()
-            each.run(turn)
-            seconds = time.perf_counter() - start
+            seconds = _seconds_a_call(each, calls)
             if turn:
                 rounds.seconds[each.name].append(seconds)
         if turn:
@@ -124,6 +126,16 @@ def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
     worths = rounds.cores_worth
     print(f"{CORES} cores were worth {median(worths):.1f} ({min(worths):.1f} to {max(worths):.1f}); {repeats} rounds")
     return rounds
+
+
+def _seconds_a_call(each: Contestant, calls: Iterator[int]) -> float:
+    start = time.perf_counter()
+    for done in itertools.count(1):
+        each.run(next(calls))
+        seconds = time.perf_counter() - start
+        if seconds >= TURN:
+            return seconds / done
+    raise AssertionError
 
 
 def compare(title: str, contestants: Sequence[Contestant], repeats: int) -> dict[str, Any]:
