@@ -511,3 +511,24 @@ def test_repr_names_what_matters():
     assert repr(planted.Loader(rows, 5, rank=1, world_size=2, fresh=True)).endswith(
         "batch_size=5, shuffle=True, seed=0, rank=1 of 2, fresh, framework='numpy')"
     )
+
+
+@pytest.mark.parametrize("chunk_bytes", [400, _loader.CHUNK_BYTES])
+@pytest.mark.parametrize("options", [{}, {"drop_last": True}, {"fresh": True}, {"rank": 1, "world_size": 3}])
+def test_reading_every_kth_batch_from_anywhere(monkeypatch, options, chunk_bytes):
+    """`read` gives the batches of any epoch from any on, in any stride, and moves nothing."""
+    monkeypatch.setattr(_loader, "CHUNK_BYTES", chunk_bytes)
+    rows = planted.regression([2.0, -3.4], n=103)
+    loader = planted.Loader(rows, 8, with_index=True, **options)
+    loader.set_epoch(2)
+    batches = [numbers.tolist() for _, _, numbers in loader]
+    for step in (1, 2, 3, 20):
+        for start in (0, 1, 5, len(batches) - 1, len(batches), 99):
+            found = list(loader.read(2, start, step))
+            assert [numbers.tolist() for _, _, numbers in found] == batches[start::step]
+            for X, _, numbers in found:
+                np.testing.assert_array_equal(X, planted.regression([2.0, -3.4], n=999).take(numbers).X)
+    assert (loader.epoch, loader.state_dict()["batch"]) == (3, 0)
+    for bad, message in (({"epoch": -1}, "epoch=-1"), ({"batch": 0.5}, "batch=0.5"), ({"step": 0}, "step=0")):
+        with pytest.raises(planted.PlantedError, match=message):
+            loader.read(**{"epoch": 0, **bad})

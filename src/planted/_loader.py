@@ -8,8 +8,8 @@ framework's arrays. The vocabulary:
   takes its share of every global batch, so the global batches are the same for any number of ranks, and all ranks
   count equally many steps.
 - *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and handed out as slices.
-  That is why a batch of 32 costs little Python. Its memory is used again only when
-  the last of its batches is gone: batches are the caller's own.
+  That is why a batch of 32 costs little Python. Its memory is used again only when the last of its batches is gone:
+  batches are the caller's own.
 - *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
 """
 
@@ -46,10 +46,9 @@ class _Cursor:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Global batches `first` to `last`, of which this rank reads `size` rows each."""
+    """Global batches, of which this rank reads `size` rows each."""
 
-    first: int
-    last: int
+    batches: range
     size: int
 
 
@@ -175,6 +174,31 @@ class Loader:
         self._cursor = cursor = _Cursor(epoch, batch)
         return self._batches(cursor)
 
+    def read(self, epoch: int, batch: int = 0, step: int = 1) -> Iterator[tuple[Any, ...]]:
+        """Batches ``batch``, ``batch + step``, ... of an epoch; the loader itself stays where it is.
+
+        So several workers can share an epoch: worker i of k reads ``loader.read(epoch, i, k)``. No batch that is
+        left out is made.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If an argument breaks its rule.
+
+        Examples
+        --------
+        >>> import planted
+        >>> loader = planted.Loader(planted.regression(w=[2.0, -3.4], n=100), batch_size=32)
+        >>> [len(X) for X, y in loader.read(epoch=7, batch=1, step=2)]
+        [32, 4]
+        >>> loader.epoch
+        0
+        """
+        epoch = integer(epoch, "epoch", minimum=0, remedy="epochs count from 0")
+        batch = integer(batch, "batch", minimum=0, remedy="batches count from 0")
+        step = integer(step, "step", minimum=1, remedy="use 1 to read every batch")
+        return self._batches(_Cursor(epoch, batch), step)
+
     @property
     def epoch(self) -> int:
         """The epoch that the next ``for`` reads."""
@@ -244,7 +268,7 @@ class Loader:
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
-    def _batches(self, cursor: _Cursor) -> Iterator[tuple[Any, ...]]:
+    def _batches(self, cursor: _Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
         source, offset = self.rows, 0
         if self.fresh:
             source = self.rows.fresh(cursor.epoch)
@@ -258,12 +282,13 @@ class Loader:
             arrays = tuple(source.take(numbers))
             return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
-        step = self._batches_a_chunk() if cursor.batch < len(self) else 1
-        ahead = self.prefetch if len(self) - cursor.batch > step + 1 else 0  # one chunk, and perhaps a tail: no thread
-        for arrays, size in _made(self._chunks(cursor.batch, step), make, ahead):
+        wanted = range(cursor.batch, len(self), step)
+        per_chunk = self._batches_a_chunk() if wanted else 1
+        ahead = self.prefetch if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
+        for arrays, size in _made(self._chunks(wanted, per_chunk), make, ahead):
             # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
             for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
-                cursor.batch += 1
+                cursor.batch += step
                 yield batch
 
     def _batches_a_chunk(self) -> int:
@@ -271,27 +296,28 @@ class Loader:
         lo, hi = self._share(self.batch_size)
         return max(1, CHUNK_BYTES // max(1, row_bytes * (hi - lo)))
 
-    def _chunks(self, batch: int, step: int) -> Iterator[_Chunk]:
-        """The epoch from this batch on, cut into chunks; an incomplete last batch is one of its own."""
-        whole = self._n // self.batch_size
+    def _chunks(self, wanted: range, per_chunk: int) -> Iterator[_Chunk]:
+        """The batches that are wanted, cut into chunks; an incomplete last batch is one of its own."""
+        complete = self._n // self.batch_size
+        whole = range(wanted.start, min(wanted.stop, complete), wanted.step)
         lo, hi = self._share(self.batch_size)
-        for first in range(batch, whole, step):
-            yield _Chunk(first, min(first + step, whole), hi - lo)
-        if whole < len(self):
-            lo, hi = self._share(self._n - whole * self.batch_size)
-            yield _Chunk(whole, whole + 1, hi - lo)
+        for first in range(0, len(whole), per_chunk):
+            yield _Chunk(whole[first : first + per_chunk], hi - lo)
+        if complete in wanted:
+            lo, hi = self._share(self._n - complete * self.batch_size)
+            yield _Chunk(range(complete, complete + 1), hi - lo)
 
     def _share(self, count: int) -> tuple[int, int]:
         """Which of the rows of a global batch are this rank's."""
         return self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size
 
     def _positions(self, chunk: _Chunk) -> Any:
-        begin = chunk.first * self.batch_size
-        end = min(chunk.last * self.batch_size, self._n)
-        if self.world_size == 1:
-            return range(begin, end)
-        lo, hi = self._share(min(self.batch_size, end - begin))
-        starts = np.arange(begin, end, self.batch_size, dtype=np.int64)
+        first, B = chunk.batches.start * self.batch_size, self.batch_size
+        rows = min(B, self._n - first)  # of each of these batches, over all ranks
+        if self.world_size == 1 and chunk.batches.step == 1:
+            return range(first, first + B * (len(chunk.batches) - 1) + rows)
+        lo, hi = self._share(rows)
+        starts = np.asarray(chunk.batches, dtype=np.int64) * B
         return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
 
 
