@@ -1,13 +1,26 @@
 """What the classes of the book share, whatever the framework: *Dive into Deep Learning*, 3.2 and 3.3.
 
-What comes in: the reader's own classes and methods. What goes out: the same, with hyperparameters saved as
-attributes and methods added after the fact. The names, arguments and effects are those of the book's package `d2l`
-1.0.3; the code is ours.
+What comes in: the reader's own classes and methods, and a `Framework`: how an array becomes one of its tensors. What
+goes out: hyperparameters saved as attributes, methods added after the fact, data modules with their loaders. The
+names, arguments and effects are those of the book's package `d2l` 1.0.3; the code is ours. Each framework's own file
+makes the two final classes of these, `DataModule` and `SyntheticRegressionData`.
 """
 
+import hashlib
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from planted._errors import InvalidTypeError, InvalidValueError
+from planted._input import floats, integer, to_numpy
+from planted._loader import Loader
+from planted._rows import ComputedRows, regression
+from planted._types import RowNumbers
 
 
 def add_to_class(Class: type) -> Callable[[Any], None]:
@@ -103,3 +116,161 @@ class DataModule(HyperParameters):
     def val_dataloader(self) -> Any:
         """The loader for validation: in fixed order."""
         return self.get_dataloader(train=False)
+
+
+# ---- tensors of any framework -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """What the classes below need to know of a framework."""
+
+    name: str
+    tensor: Callable[[npt.NDArray[Any]], Any]  # of an array, sharing its memory where it can
+    weights: str  # an example of weights that are right, for error messages
+
+
+class ArrayRows:
+    """Arrays of any shape and type, equally long, as a source of a `Loader`: one row of each is an example."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        equally_long(arrays)
+        self.arrays = tuple(arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def take(self, rows: RowNumbers) -> tuple[Any, ...]:
+        return tuple(np.take(array, rows, axis=0) for array in self.arrays)
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for array in self.arrays:
+            digest.update(f"{array.shape} {array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"<arrays: {', '.join(str(array.shape) for array in self.arrays)}>"
+
+
+def equally_long(tensors: Sequence[Any]) -> None:
+    """Refuse tensors that have no rows or not equally many."""
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    if len({shape[:1] for shape in shapes}) != 1 or () in shapes:
+        raise InvalidValueError(
+            f"tensors of shapes {shapes} must be one or more, equally long along the first axis: cut them to one length"
+        )
+
+
+def floating(w: Any, framework: Framework) -> None:
+    """Refuse weights in a tensor of integers, which no framework multiplies by the features."""
+    if (dtype := to_numpy(w).dtype).kind in "iub":
+        raise InvalidTypeError(f"w has dtype {dtype}: use floating-point weights, such as {framework.weights}")
+
+
+class TensorDataModule(DataModule):
+    """A `DataModule` whose `get_tensorloader` makes a loader of a framework's tensors."""
+
+    framework: ClassVar[Framework]
+    batch_size: int
+
+    def get_tensorloader(self, tensors: Sequence[Any], train: bool, indices: Any = slice(0, None)) -> Loader:
+        """A loader over tensors of equal length: shuffled for training, in fixed order otherwise.
+
+        Parameters
+        ----------
+        tensors
+            Tensors with the examples along the first axis; a batch has one of each.
+        train
+            Whether to shuffle, in a new order each epoch. Each ``for`` over any training loader of this
+            module is the next epoch.
+        indices
+            Which examples: a slice, or anything that indexes an array.
+
+        Returns
+        -------
+        Loader
+            With ``self.batch_size``, read now; ``len`` gives its number of batches.
+
+        Raises
+        ------
+        InvalidValueError
+            If the tensors are not equally long, or have no examples' axis.
+        """
+        seed = getattr(self, "seed", 0)
+        source = self._source(tensors, indices)
+        loader = Loader(source, self.batch_size, shuffle=train, seed=seed, framework=self.framework.name)
+        return self._continued(loader) if train else loader
+
+    def _source(self, tensors: Sequence[Any], indices: Any) -> Any:
+        arrays = [to_numpy(tensor) for tensor in tensors]
+        equally_long(arrays)
+        return ArrayRows([array[indices] for array in arrays])
+
+    def _continued(self, loader: Loader) -> Loader:
+        """The loader, set to the epoch after the last one that the module's previous training loader began."""
+        previous: Loader | None = self.__dict__.get("_training")
+        if previous is not None:
+            loader.set_epoch(previous.epoch)
+        self.__dict__["_training"] = loader
+        return loader
+
+
+class SyntheticData(TensorDataModule):
+    """``y = X w + b + noise e`` with w and b known: what `SyntheticRegressionData` is in every framework."""
+
+    rows: ComputedRows
+    w: Any
+    b: Any
+
+    def __init__(
+        self,
+        w: Any,
+        b: Any,
+        noise: float = 0.01,
+        num_train: int = 1000,
+        num_val: int = 1000,
+        batch_size: int = 32,  # noqa: ARG002 -- saved with the others
+        *,
+        seed: int = 0,
+        fresh: bool = False,  # noqa: ARG002
+    ) -> None:
+        super().__init__()
+        for count, name in ((num_train, "num_train"), (num_val, "num_val")):
+            integer(count, name, minimum=0, remedy="use a number of rows, such as 1000")
+        if isinstance(w, (list, tuple, np.ndarray)):
+            weights = floats(w, "w", remedy="use finite weights, one a feature, such as [2.0, -3.4]")
+            w = self.framework.tensor(weights.astype(np.float32))
+        else:
+            floating(w, self.framework)
+        self.save_hyperparameters(ignore=["count", "name", "weights"])
+        self.rows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
+
+    @cached_property
+    def X(self) -> Any:
+        """The features, made when first asked for."""
+        return self.framework.tensor(self._arrays.X)
+
+    @cached_property
+    def y(self) -> Any:
+        """The responses, made when first asked for."""
+        return self.framework.tensor(self._arrays.y)
+
+    @cached_property
+    def _arrays(self) -> Any:
+        return self.rows[:]
+
+    def get_dataloader(self, train: bool) -> Any:
+        """The loader: training rows in random order, validation rows in fixed order."""
+        num_train, num_val, batch_size = self.hparams["num_train"], self.hparams["num_val"], self.batch_size
+        if train and self.hparams["fresh"]:
+            rows, _ = self.rows.split(num_train, num_val)
+            seed = self.hparams["seed"]
+            return self._continued(Loader(rows, batch_size, seed=seed, framework=self.framework.name, fresh=True))
+        i = slice(0, num_train) if train else slice(num_train, None)
+        return self.get_tensorloader((self.X, self.y), train, i)

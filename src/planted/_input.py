@@ -148,16 +148,22 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def to_numpy(value: Any) -> npt.NDArray[Any]:
+    """A NumPy array of a framework's tensor, or of anything that NumPy takes."""
+    return np.asarray(_to_numpy(value, "tensor", "use an array or a tensor"))
+
+
 def _to_numpy(value: Any, name: str, remedy: str) -> Any:
     """The value, or the NumPy array behind a framework's tensor."""
     if isinstance(value, (np.ndarray, list, tuple, range, int, float)):
         return value
     try:
+        if hasattr(value, "asnumpy"):  # MXNet, whose arrays have a `detach` too
+            return value.asnumpy()
         if hasattr(value, "detach"):
             value = value.detach().cpu()
-        if hasattr(value, "asnumpy"):
-            return value.asnumpy()
-        return np.asarray(value)
+        array = np.asarray(value)
+        return array.astype(np.float64) if array.dtype.name == "bfloat16" else array  # JAX's, not of NumPy's kinds
     except TypeError:  # a type that NumPy lacks, such as bfloat16: through Python's floats
         if hasattr(value, "tolist"):
             return np.asarray(value.tolist())

@@ -10,20 +10,23 @@ package::
     X, y = next(iter(data.train_dataloader()))
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from planted._book import DataModule as _DataModule
-from planted._book import HyperParameters, add_to_class
+from planted._book import (
+    ArrayRows,
+    Framework,
+    HyperParameters,
+    SyntheticData,
+    TensorDataModule,
+    add_to_class,
+    equally_long,
+)
 from planted._errors import InvalidValueError, MissingFrameworkError
 from planted._fit import Estimate, training_settings
-from planted._input import integer
-from planted._loader import Loader
-from planted._rows import ComputedRows, regression
 from planted._types import RowNumbers
 
 try:
@@ -46,80 +49,29 @@ def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:
     return torch.split(tensor, max(1, batch_size))
 
 
-class _TensorRows:
-    """Tensors of any shape and type, equally long, as a source of a `Loader`."""
-
-    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
-        lengths = [len(tensor) for tensor in tensors]
-        if len(set(lengths)) != 1:
-            raise InvalidValueError(
-                f"tensors of {lengths} rows must be one or more, equally long: cut them to one length"
-            )
-        self.tensors = tuple(tensors)
-
-    def __len__(self) -> int:
-        return len(self.tensors[0])
+class _TensorRows(ArrayRows):
+    """Tensors, which stay on their device."""
 
     def take(self, rows: RowNumbers) -> tuple[torch.Tensor, ...]:
         index = torch.as_tensor(np.asarray(rows, dtype=np.int64))
-        return tuple(torch.index_select(tensor, 0, index.to(tensor.device)) for tensor in self.tensors)
-
-    def fingerprint(self) -> str:
-        return self._fingerprint
+        return tuple(torch.index_select(tensor, 0, index.to(tensor.device)) for tensor in self.arrays)
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for tensor in self.tensors:
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        return digest.hexdigest()[:16]
-
-    def __repr__(self) -> str:
-        return f"<tensors: {', '.join(str(tuple(tensor.shape)) for tensor in self.tensors)}>"
+        return ArrayRows([tensor.detach().cpu().numpy() for tensor in self.arrays]).fingerprint()
 
 
-class DataModule(_DataModule):
+class DataModule(TensorDataModule):
     """The book's `DataModule` for PyTorch: `get_tensorloader` makes a loader of tensors."""
 
-    batch_size: int
+    framework = Framework("torch", torch.from_numpy, "torch.tensor([2, -3.4])")
 
-    def get_tensorloader(
-        self, tensors: Sequence[torch.Tensor], train: bool, indices: slice | Any = slice(0, None)
-    ) -> Loader:
-        """A loader over tensors of equal length: shuffled for training, in fixed order otherwise.
-
-        Parameters
-        ----------
-        tensors
-            Tensors with the examples along the first axis; a batch has one of each.
-        train
-            Whether to shuffle, in a new order each epoch. Each ``for`` over any training loader of this
-            module is the next epoch.
-        indices
-            Which examples: a slice, or anything that indexes a tensor.
-
-        Returns
-        -------
-        Loader
-            With ``self.batch_size``, read now; ``len`` gives its number of batches.
-        """
-        source = _TensorRows([tensor[indices] for tensor in tensors])
-        seed = getattr(self, "seed", 0)
-        loader = Loader(source, self.batch_size, shuffle=train, seed=seed, framework="torch")
-        return _continued(self, loader) if train else loader
+    def _source(self, tensors: Sequence[torch.Tensor], indices: Any) -> _TensorRows:
+        equally_long(tensors)
+        return _TensorRows([tensor[indices] for tensor in tensors])
 
 
-def _continued(module: DataModule, loader: Loader) -> Loader:
-    """The loader, set to the epoch after the last one that the module's previous training loader began."""
-    previous: Loader | None = module.__dict__.get("_training")
-    if previous is not None:
-        loader.set_epoch(previous.epoch)
-    module.__dict__["_training"] = loader
-    return loader
-
-
-class SyntheticRegressionData(DataModule):
+class SyntheticRegressionData(SyntheticData, DataModule):
     """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
 
     Parameters
@@ -156,53 +108,6 @@ class SyntheticRegressionData(DataModule):
     >>> len(data.train_dataloader())
     32
     """
-
-    w: torch.Tensor
-    b: Any
-
-    def __init__(
-        self,
-        w: Any,
-        b: Any,
-        noise: float = 0.01,
-        num_train: int = 1000,
-        num_val: int = 1000,
-        batch_size: int = 32,  # noqa: ARG002 -- saved with the others
-        *,
-        seed: int = 0,
-        fresh: bool = False,  # noqa: ARG002
-    ) -> None:
-        super().__init__()
-        for count, name in ((num_train, "num_train"), (num_val, "num_val")):
-            integer(count, name, minimum=0, remedy="use a number of rows, such as 1000")
-        if not isinstance(w, torch.Tensor):
-            w = torch.as_tensor(w, dtype=torch.float32)
-        self.save_hyperparameters(ignore=["count", "name"])
-        self.rows: ComputedRows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
-
-    @cached_property
-    def X(self) -> torch.Tensor:
-        """The features, made when first asked for."""
-        return torch.from_numpy(self._arrays.X)
-
-    @cached_property
-    def y(self) -> torch.Tensor:
-        """The responses, made when first asked for."""
-        return torch.from_numpy(self._arrays.y)
-
-    @cached_property
-    def _arrays(self) -> Any:
-        return self.rows[:]
-
-    def get_dataloader(self, train: bool) -> Any:
-        """The loader: training rows in random order, validation rows in fixed order."""
-        num_train, num_val, batch_size = self.hparams["num_train"], self.hparams["num_val"], self.batch_size
-        if train and self.hparams["fresh"]:
-            rows, _ = self.rows.split(num_train, num_val)
-            loader = Loader(rows, batch_size, seed=self.hparams["seed"], framework="torch", fresh=True)
-            return _continued(self, loader)
-        i = slice(0, num_train) if train else slice(num_train, None)
-        return self.get_tensorloader((self.X, self.y), train, i)
 
 
 def fit(

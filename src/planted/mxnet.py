@@ -1,0 +1,134 @@
+"""MXNet: planted's batches as MXNet's NumPy-like arrays, and the book's classes for its MXNet tab.
+
+What comes in: chunks of rows in NumPy, or arrays of the reader's own. What goes out: minibatches of
+`mxnet.np.ndarray` that share memory with the chunk they are cut from: one DLPack hand-over a chunk, one slice a
+batch (8 microseconds). Nothing of MXNet is anywhere else in the package::
+
+    from planted import mxnet as d2l
+
+    npx.set_np()
+    data = d2l.SyntheticRegressionData(w=np.array([2, -3.4]), b=4.2)  # MXNet's np
+    X, y = next(iter(data.train_dataloader()))
+
+MXNet 1.9.1, its last release, needs NumPy below 1.24.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._errors import InvalidValueError, MissingFrameworkError
+from planted._fit import Estimate, training_settings
+
+try:
+    import mxnet as mx
+except ImportError as error:
+    raise MissingFrameworkError(
+        "planted.mxnet needs MXNet, and MXNet needs NumPy below 1.24: pip install 'planted[mxnet]'"
+    ) from error
+
+__all__ = ["DataModule", "HyperParameters", "SyntheticRegressionData", "add_to_class", "fit", "minibatches"]
+
+SHARED: Final = ("float32", "float64", "int64", "int32", "int8", "uint8")  # the types that MXNet's DLPack knows
+
+
+def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[Any]:
+    """Cut a chunk into MXNet arrays of `batch_size` rows that share its memory.
+
+    >>> [part.shape for part in minibatches(np.zeros((70, 2), np.float32), 32)]
+    [(32, 2), (32, 2), (6, 2)]
+    """
+    size, n = max(1, batch_size), len(array)
+    whole = _tensor(array)
+    return [whole] if n <= size else [whole[i : i + size] for i in range(0, n, size)]
+
+
+def _tensor(array: npt.NDArray[Any]) -> Any:
+    if array.dtype.name in SHARED and array.size and array.flags.c_contiguous:
+        return mx.nd.from_numpy(array[:], zero_copy=True).as_np_ndarray()  # of a view, since it makes that read-only
+    with mx.util.np_shape(active=True):  # without it, no length of 0
+        return mx.np.array(array, dtype=array.dtype)
+
+
+class DataModule(TensorDataModule):
+    """The book's `DataModule` for MXNet: `get_tensorloader` makes a loader of MXNet arrays."""
+
+    framework = Framework("mxnet", _tensor, "np.array([2, -3.4])")
+
+
+class SyntheticRegressionData(SyntheticData, DataModule):
+    """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
+
+    Parameters
+    ----------
+    w
+        The weights: an array of shape (features,) or (features, 1), or a list.
+    b
+        The intercept.
+    noise
+        The standard deviation of the noise.
+    num_train, num_val
+        How many rows to train on, and to validate on; the training rows come first.
+    batch_size
+        Rows in a minibatch; read when a loader is asked for.
+    seed
+        Of the rows and of their order; the same seed gives the same data, whoever asks.
+    fresh
+        Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
+
+    Attributes
+    ----------
+    X, y : mxnet.np.ndarray
+        The features, shape (num_train + num_val, features), and responses, shape (num_train + num_val, 1), float32.
+    rows : Rows
+        The same, as planted knows them: for `planted.check(model, data.rows)`.
+
+    Examples
+    --------
+    >>> from mxnet import np, npx
+    >>> npx.set_np()
+    >>> data = SyntheticRegressionData(w=np.array([2, -3.4]), b=4.2)
+    >>> X, y = next(iter(data.train_dataloader()))
+    >>> print("X shape:", X.shape, "y shape:", y.shape)
+    X shape: (32, 2) y shape: (32, 1)
+    >>> len(data.train_dataloader())
+    32
+    """
+
+
+def fit(
+    loader: Any, epochs: int = 3, lr: float = 0.03, *, on_epoch: Callable[[int, Estimate, float], None] | None = None
+) -> Estimate:
+    """Train a linear model by gradient descent on half the squared error: `planted.sgd`, done by MXNet.
+
+    Parameters and result as for `planted.sgd`; the loader must give MXNet arrays.
+    """
+    epochs, lr = training_settings(epochs, lr)
+    with mx.util.np_shape(active=True):  # a loss has no axes
+        return _descend(loader, epochs, lr, on_epoch)
+
+
+def _descend(loader: Any, epochs: int, lr: float, on_epoch: Callable[[int, Estimate, float], None] | None) -> Estimate:
+    w: Any = None
+    b: Any = None
+    for epoch in range(epochs):
+        loss_sum, n = 0.0, 0
+        for X, y in loader:
+            if w is None:
+                w, b = (mx.np.zeros(shape, dtype=X.dtype) for shape in ((X.shape[1], 1), (1,)))
+                w.attach_grad()
+                b.attach_grad()
+            with mx.autograd.record():
+                loss = 0.5 * ((mx.np.dot(X, w) + b - y) ** 2).mean()
+            loss.backward()
+            w[:] -= lr * w.grad
+            b[:] -= lr * b.grad
+            loss_sum += float(loss) * len(X)
+            n += len(X)
+        if w is None:
+            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
+        if on_epoch is not None:
+            on_epoch(epoch, Estimate(w, b), loss_sum / n)
+    return Estimate(w, b)

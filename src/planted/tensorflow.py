@@ -1,0 +1,190 @@
+"""TensorFlow: planted's batches as tensors, the book's classes for its TensorFlow tab, and a `tf.data.Dataset`.
+
+What comes in: chunks of rows in NumPy, or tensors of the reader's own. What goes out: minibatches of `tf.Tensor`.
+Nothing of TensorFlow is anywhere else in the package::
+
+    from planted import tensorflow as d2l
+
+    data = d2l.SyntheticRegressionData(w=tf.constant([2, -3.4]), b=4.2)
+    X, y = next(iter(data.train_dataloader()))
+
+TensorFlow takes a NumPy array's memory over without a copy (DLPack) in 2 microseconds, but computes with nothing that
+does not begin at a multiple of 64 bytes. Minibatches that do are shared; all others are copied, by one `tf.split`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._errors import InvalidTypeError, InvalidValueError, MissingFrameworkError
+from planted._fit import Estimate, training_settings
+from planted._loader import Loader
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    raise MissingFrameworkError("planted.tensorflow needs TensorFlow: pip install 'planted[tensorflow]'") from error
+
+__all__ = [
+    "DataModule",
+    "HyperParameters",
+    "SyntheticRegressionData",
+    "add_to_class",
+    "dataset",
+    "fit",
+    "minibatches",
+]
+
+ALIGNMENT: Final = 64  # of a tensor's first byte, which Eigen relies on
+
+
+def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[tf.Tensor]:
+    """Cut a chunk into tensors of `batch_size` rows.
+
+    >>> [tuple(part.shape) for part in minibatches(np.zeros((70, 2), np.float32), 32)]
+    [(32, 2), (32, 2), (6, 2)]
+    """
+    size, n = max(1, batch_size), len(array)
+    if n <= size:
+        return [_shared(array) if n and array.ctypes.data % ALIGNMENT == 0 else tf.convert_to_tensor(array)]
+    if array.ctypes.data % ALIGNMENT == 0 and size * array.strides[0] % ALIGNMENT == 0:
+        return [_shared(array[i : i + size]) for i in range(0, n, size)]
+    whole, rest = divmod(n, size)
+    parts: Sequence[tf.Tensor] = tf.split(array, [size] * whole + [rest] * (rest > 0))
+    return parts
+
+
+def _shared(array: npt.NDArray[Any]) -> tf.Tensor:
+    if array.dtype.kind not in "iuf" or not array.flags.writeable:  # what NumPy's DLPack leaves out
+        return tf.convert_to_tensor(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def _tensor(array: npt.NDArray[Any]) -> tf.Tensor:
+    (whole,) = minibatches(array, len(array))
+    return whole
+
+
+class DataModule(TensorDataModule):
+    """The book's `DataModule` for TensorFlow: `get_tensorloader` makes a loader of tensors."""
+
+    framework = Framework("tensorflow", _tensor, "tf.constant([2, -3.4])")
+
+
+class SyntheticRegressionData(SyntheticData, DataModule):
+    """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
+
+    Parameters
+    ----------
+    w
+        The weights: a tensor of shape (features,) or (features, 1), or a list.
+    b
+        The intercept.
+    noise
+        The standard deviation of the noise.
+    num_train, num_val
+        How many rows to train on, and to validate on; the training rows come first.
+    batch_size
+        Rows in a minibatch; read when a loader is asked for.
+    seed
+        Of the rows and of their order; the same seed gives the same data, whoever asks.
+    fresh
+        Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
+
+    Attributes
+    ----------
+    X, y : tf.Tensor
+        The features, shape (num_train + num_val, features), and responses, shape (num_train + num_val, 1), float32.
+    rows : Rows
+        The same, as planted knows them: for `planted.check(model, data.rows)`.
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> data = SyntheticRegressionData(w=tf.constant([2, -3.4]), b=4.2)
+    >>> X, y = next(iter(data.train_dataloader()))
+    >>> print("X shape:", X.shape, "y shape:", y.shape)
+    X shape: (32, 2) y shape: (32, 1)
+    >>> len(data.train_dataloader())
+    32
+    """
+
+
+def dataset(loader: Loader) -> tf.data.Dataset:
+    """A loader's batches as a `tf.data.Dataset` of known cardinality and element spec; each pass is the next epoch.
+
+    Parameters
+    ----------
+    loader
+        A loader of any framework; it is asked for each epoch anew, so `repeat` continues with new orders.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of pairs (X, y), shapes (batch, features) and (batch, 1), in the rows' dtype; with ``with_index``, of
+        (X, y, row numbers).
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is not a `planted.Loader`.
+
+    Examples
+    --------
+    >>> import planted
+    >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=100)
+    >>> batches = dataset(planted.Loader(rows, batch_size=32))
+    >>> int(batches.cardinality()), batches.element_spec[0].shape
+    (4, TensorShape([None, 2]))
+    """
+    if not isinstance(loader, Loader):
+        raise InvalidTypeError(f"{type(loader).__name__} must be a planted.Loader: use planted.Loader(rows, ...)")
+    sample = loader.rows.take([0] if len(loader) else [])
+    arrays = [*sample, np.zeros(1, np.int64)] if loader.with_index else [*sample]
+    complete = loader.drop_last or len(loader) * loader.batch_size == len(loader.rows)
+    first = loader.batch_size if complete and loader.world_size == 1 else None
+    spec = tuple(tf.TensorSpec((first, *array.shape[1:]), array.dtype) for array in arrays)
+
+    def batches() -> Iterator[tuple[Any, ...]]:
+        yield from loader
+
+    return tf.data.Dataset.from_generator(batches, output_signature=spec).apply(
+        tf.data.experimental.assert_cardinality(len(loader))
+    )
+
+
+def fit(
+    loader: Any, epochs: int = 3, lr: float = 0.03, *, on_epoch: Callable[[int, Estimate, float], None] | None = None
+) -> Estimate:
+    """Train a linear model by gradient descent on half the squared error: `planted.sgd`, done by TensorFlow.
+
+    Parameters and result as for `planted.sgd`; the loader must give tensors.
+    """
+    epochs, lr = training_settings(epochs, lr)
+    w: Any = None
+    b: Any = None
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def step(X: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = 0.5 * tf.reduce_mean(tf.square(X @ w + b - y))
+        for parameter, gradient in zip((w, b), tape.gradient(loss, (w, b)), strict=True):
+            parameter.assign_sub(lr * gradient)
+        return loss
+
+    for epoch in range(epochs):
+        loss_sum, n = 0.0, 0
+        for X, y in loader:
+            if w is None:
+                w = tf.Variable(tf.zeros((X.shape[1], 1), X.dtype))
+                b = tf.Variable(tf.zeros(1, X.dtype))
+            loss_sum += float(step(X, y)) * len(X)
+            n += len(X)
+        if w is None:
+            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
+        if on_epoch is not None:
+            on_epoch(epoch, Estimate(w, b), loss_sum / n)
+    return Estimate(w, b)
