@@ -154,7 +154,7 @@ def test_check_takes_a_json_file(shell, tmp_path):
         ("demo --weights 1,2 --features 3", "--weights has 2 numbers, --features is 3: give one of them"),
         ("demo --out nowhere/a.png", "--out nowhere/a.png: there is no folder nowhere; make it first"),
         ("demo --out a.txt", "--out a.txt must end in one of .png, .pdf, .svg, .jpg"),
-        ("demo --framework caffe", "--framework caffe is unknown: use one of numpy, torch"),
+        ("demo --framework caffe", "--framework caffe is unknown: use one of numpy, jax, mxnet, tensorflow, torch"),
         ("demo extra", "unexpected extra argument"),
         ("head --start 2000", "--start 2000 --count 10 must lie within the 1000 rows"),
         ("head --count -1", "--start 0 --count -1 must lie within the 1000 rows"),
