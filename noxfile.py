@@ -4,13 +4,20 @@ import nox
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "venv"  # pip finds the wheels that uv does not look for
-nox.options.sessions = ["lint", "core", "oldest", "torch"]
+nox.options.sessions = ["lint", "core", "oldest", "frameworks", "mxnet"]
 
 TESTS = ("pytest>=8", "pytest-xdist", "pytest-timeout", "hypothesis>=6.100")
 # A pin, since a newer torch or a package that asks for one brings several GB of CUDA libraries with it.
-TORCH = ("torch==2.13.0", "scikit-learn>=1.4")
+TORCH = "torch==2.13.0"
+TENSORFLOW = ("tensorflow-cpu>=2.16; sys_platform == 'linux'", "tensorflow>=2.16; sys_platform != 'linux'")
+TRAINERS = ("lightning", "keras>=3", "flax", "equinox", "optax", "scikit-learn>=1.4", "statsmodels")
+PIPELINES = ("torchdata", "grain", "datasets", "tensorflow-datasets")
 # The book's package, without its own pins (it asks for NumPy 1.23.5 and more); then what importing it takes.
 BOOK = ("pandas", "requests", "ipython", "matplotlib-inline")
+DOCTESTS = ("-q", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs")
+MXNET_TESTS = tuple(
+    f"tests/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers", "loader", "rows")
+)
 OLDEST = (
     "numpy==1.23.5",
     "numba==0.57.1",
@@ -25,7 +32,7 @@ OLDEST = (
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, and the direction of the imports."""
-    session.install("ruff==0.17.*", "mypy==2.*", "import-linter>=2.1", "numpy>=2.2", TORCH[0], ".")
+    session.install("ruff==0.17.*", "mypy==2.*", "import-linter>=2.1", "numpy>=2.2", TORCH, ".")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -36,7 +43,9 @@ def lint(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Everything that needs no framework, where none is installed."""
     session.install(".", *TESTS)
-    session.run("python", "-c", "import importlib.util as u; assert not u.find_spec('torch')")
+    session.run(
+        "python", "-c", "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'jax', 'tensorflow')))"
+    )
     _pytest(session, frameworks="")
 
 
@@ -48,12 +57,25 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
-def torch(session: nox.Session) -> None:
-    """Everything, with PyTorch, scikit-learn and the book's own package; doctests and coverage too."""
-    session.install(".", *TORCH, *TESTS, *BOOK, "pytest-cov")
+def frameworks(session: nox.Session) -> None:
+    """Everything, with PyTorch, JAX and TensorFlow, what people train with on them, and the book's own package."""
+    session.install(".", TORCH, "jax", *TENSORFLOW, *TRAINERS, *PIPELINES, *TESTS, *BOOK, "pytest-cov")
+    session.install("--no-deps", "d2l==1.0.3", "tf_keras")  # tf_keras asks for the larger TensorFlow
+    named = (
+        "torch,jax,tensorflow,lightning,keras,flax,equinox,optax,sklearn,statsmodels,"
+        "torchdata,grain,datasets,tensorflow_datasets,d2l"
+    )
+    _pytest(session, "--cov", "--cov-report=term", frameworks=named)
+    session.run("pytest", *DOCTESTS, "planted", "--ignore-glob=*/mxnet.py")
+
+
+@nox.session
+def mxnet(session: nox.Session) -> None:
+    """What concerns MXNet, with its last release and the NumPy that this needs."""
+    session.install(".[mxnet]", "numba<0.60", *TESTS, *BOOK, "pandas<2.2", "matplotlib<3.9")
     session.install("--no-deps", "d2l==1.0.3")
-    _pytest(session, "--cov", "--cov-report=term", frameworks="torch,sklearn,d2l")
-    session.run("pytest", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs", "planted", "-q")
+    _pytest(session, *MXNET_TESTS, frameworks="mxnet,d2l")
+    session.run("pytest", *DOCTESTS, "planted.mxnet")
 
 
 def _pytest(session: nox.Session, *options: str, frameworks: str) -> None:

@@ -19,15 +19,19 @@ Sources: Wald 1943; Scheffe, "The Analysis of Variance", 1959, 3.5.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from planted._errors import InvalidTypeError, InvalidValueError
 from planted._fit import Estimate, Factor, factorise
-from planted._input import real
+from planted._input import floats, real
+from planted._types import FloatArray
 
 SHOWN = 12
+NAMES: Final = (("w", "b"), ("coef_", "intercept_"), ("weight", "bias"), ("kernel", "bias"))  # as learners call them
 
 
 class Parameter(NamedTuple):
@@ -126,8 +130,9 @@ def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | 
     Parameters
     ----------
     estimate
-        An `Estimate`, a pair ``(w, b)``, a dict ``{"w": ..., "b": ...}``, a fitted scikit-learn linear model
-        (``coef_``, ``intercept_``), or a framework's linear layer with one output (``weight``, ``bias``).
+        An `Estimate`, or a pair ``(w, b)``; or what a learner left behind, with one output: a model or a dict with
+        ``w`` and ``b``, a fitted scikit-learn model (``coef_``, ``intercept_``), the linear layer of a framework
+        (``weight`` or ``kernel``, and ``bias``) or its dict of parameters, or a statsmodels result.
     rows
         The rows that the learner saw, truth included. They are read once, in blocks.
     alpha
@@ -144,8 +149,8 @@ def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | 
     Raises
     ------
     InvalidValueError
-        If the estimate has another number of weights than the rows have features, or is not finite, or there are
-        fewer rows than parameters.
+        If the estimate has another number of weights than the rows have features, or several outputs, or no weights
+        yet, or is not finite, or there are fewer rows than parameters.
     InvalidTypeError
         If the estimate or the rows cannot be read as such.
 
@@ -243,22 +248,67 @@ def _advice(honest: bool, converged: bool, distance: float, p_value: float) -> s
 def as_estimate(learned: Any) -> Estimate:
     """What a learner left behind, read as an `Estimate`: by what it has, whatever library it is from.
 
+    It may be
+
+    - an `Estimate`, or a pair ``(w, b)``;
+    - an object, or a mapping, with a pair of `NAMES`; a mapping may lie under ``"params"``, and a ``bias`` of None, or
+      one that a mapping leaves out, is an intercept of 0;
+    - the results of a statistical model: ``params``, in which ``model.data.const_idx`` is the place of the constant,
+      or None, for an intercept of 0.
+
     Raises
     ------
     InvalidTypeError
         If it is none of the things that `check` takes.
+    InvalidValueError
+        If it has no weights yet, has several outputs, or holds numbers that are not finite.
     """
     if isinstance(learned, Estimate):
         return learned
     if isinstance(learned, (tuple, list)) and len(learned) == 2:
         return Estimate(*learned)
-    if isinstance(learned, Mapping) and set(learned) >= {"w", "b"}:
-        return Estimate(learned["w"], learned["b"])
-    for weights, intercept in (("coef_", "intercept_"), ("weight", "bias")):
-        if hasattr(learned, weights) and hasattr(learned, intercept):
-            b = getattr(learned, intercept)
-            return Estimate(getattr(learned, weights), 0.0 if b is None else b)
-    raise InvalidTypeError(
-        f"{type(learned).__name__} is not an estimate: pass an Estimate, (w, b), a fitted scikit-learn model, or a "
-        "framework's linear layer with one output"
-    )
+    kind = type(learned).__name__
+    if isinstance(learned, Mapping):
+        inner = learned.get("params")
+        items = (inner if isinstance(inner, Mapping) else learned).items()
+        learned = SimpleNamespace(**{"bias": None, **{str(name): value for name, value in items}})
+    for names in NAMES:
+        if all(hasattr(learned, name) for name in names):
+            w, b = (_numbers(getattr(learned, name), kind) for name in names)
+            return _estimate(w, b, kind)
+    if getattr(learned, "built", True) is False:
+        raise InvalidValueError(_without_weights(kind))
+    try:
+        parameters, constant = attrgetter("params", "model.data.const_idx")(learned)
+    except AttributeError:
+        raise InvalidTypeError(
+            f"{kind} is not an estimate: pass an Estimate, (w, b), a fitted linear model, or a framework's linear "
+            "layer itself, such as model.layers[0]"
+        ) from None
+    beta = _numbers(parameters, kind)
+    if constant is None:
+        return _estimate(beta, np.zeros(1), kind)
+    return _estimate(np.delete(beta, constant, axis=0), beta[constant], kind)
+
+
+def _numbers(value: Any, kind: str) -> FloatArray:
+    """The array in a parameter, whatever wraps it; 0 for None, which is an intercept left out."""
+    try:
+        if callable(getattr(value, "data", None)):  # where others have an attribute or none, Gluon has a method
+            value = value.data()
+        return floats(0.0 if value is None else value, kind, remedy="pass its weights and intercept as (w, b)")
+    except (RuntimeError, ValueError) as error:  # what is left uninitialised until a layer sees its first batch
+        raise InvalidValueError(_without_weights(kind)) from error
+
+
+def _estimate(w: FloatArray, b: FloatArray, kind: str) -> Estimate:
+    if b.size != 1 or w.size > max(w.shape, default=1):
+        raise InvalidValueError(
+            f"w has shape {w.shape}; it must be a vector, and b, of shape {b.shape}, one number: of the several "
+            f"outputs of {kind} pass one, as (w, b)"
+        )
+    return Estimate(w, b)
+
+
+def _without_weights(kind: str) -> str:
+    return f"{kind} has no weights that can be read: let it see a batch of X, and train it, before it is checked"

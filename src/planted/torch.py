@@ -1,8 +1,8 @@
 """PyTorch: planted's batches as torch tensors, and the book's classes for its PyTorch tab.
 
 What comes in: chunks of rows in NumPy, or tensors of the reader's own. What goes out: minibatches of `torch.Tensor`
-that share memory with the chunk they are cut from, without a copy. Nothing of torch is anywhere else in the
-package::
+that share memory with the chunk they are cut from, without a copy; and, from `_torch_data` and `_lightning`, rows for
+torch's own input pipelines. Nothing of torch is anywhere else in the package::
 
     from planted import torch as d2l
 
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from planted import _lightning
 from planted._book import (
     ArrayRows,
     Framework,
@@ -27,6 +28,7 @@ from planted._book import (
 )
 from planted._errors import InvalidValueError, MissingFrameworkError
 from planted._fit import Estimate, training_settings
+from planted._torch_data import Dataset, IterableDataset
 from planted._types import RowNumbers
 
 try:
@@ -34,7 +36,23 @@ try:
 except ImportError as error:
     raise MissingFrameworkError("planted.torch needs PyTorch: pip install 'planted[torch]'") from error
 
-__all__ = ["DataModule", "HyperParameters", "SyntheticRegressionData", "add_to_class", "fit", "minibatches"]
+__all__ = [
+    "DataModule",
+    "Dataset",
+    "HyperParameters",
+    "IterableDataset",
+    "SyntheticRegressionData",
+    "add_to_class",
+    "fit",
+    "minibatches",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`LightningDataModule`, for those who have Lightning."""
+    if name != "LightningDataModule":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _lightning.LightningDataModule
 
 
 def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:

@@ -1,0 +1,171 @@
+"""Lightning: planted's rows for a trainer, in the trainer's own epochs and checkpoints.
+
+What comes in: rows to train on, and to validate on. What goes out: a `LightningDataModule` whose loaders give torch
+tensors. It is made when it is first asked for: importing Lightning takes seconds, and few have it.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from planted._errors import MissingFrameworkError
+from planted._loader import Loader
+from planted._torch_data import checked
+
+
+class _TrainingLoader:
+    """A loader as a Lightning trainer reads it: always the trainer's own epoch, whoever else asked for an iterator.
+
+    Before it trains, a trainer makes an iterator only to see whether it can; with `reload_dataloaders_every_n_epochs`
+    it asks for a new loader now and then, and with `limit_train_batches` it leaves an epoch early.
+    """
+
+    def __init__(self, loader: Loader, trainer: Any) -> None:
+        self.loader = loader
+        self._trainer = trainer
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        trainer = self._trainer
+        if trainer is not None and trainer.training and self.loader.epoch != trainer.current_epoch:
+            self.loader.set_epoch(trainer.current_epoch)
+        yield from self.loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning saves it with the loop, and asks for it to know that an epoch can be resumed."""
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next reading go on there."""
+        self.loader.load_state_dict(state)
+
+    def __repr__(self) -> str:
+        return repr(self.loader)
+
+
+class _LightningData:
+    """Rows for a `lightning.Trainer`: for training in random order, for validation in fixed order.
+
+    Under several processes each rank reads its share of every batch, as the trainer says; add no sampler.
+
+    Parameters
+    ----------
+    train
+        The rows to train on.
+    val
+        The rows to validate on; without them nothing is validated.
+    batch_size
+        Rows in a batch, of all ranks together.
+    seed
+        Of the order of the training rows.
+    drop_last
+        Whether an incomplete last batch of the training rows is dropped.
+    fresh
+        Whether each epoch trains on new rows, computed on the fly.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If an argument breaks its rule.
+    MissingFrameworkError
+        If Lightning is not installed.
+
+    Notes
+    -----
+    Batches are made ahead in threads of the trainer's process; there are no workers to configure. The epoch is the
+    trainer's, and the position is part of its checkpoints: a run that is resumed within an epoch goes on with the
+    next batch. ``overfit_batches`` turns the random order off.
+
+    Examples
+    --------
+    >>> import planted
+    >>> from planted.torch import LightningDataModule
+    >>> train, val = planted.regression(w=[2.0, -3.4], b=4.2, n=1_200).split(1_000, 200)
+    >>> data = LightningDataModule(train, val, batch_size=32)
+    >>> X, y = next(iter(data.train_dataloader()))
+    >>> X.shape, y.shape, len(data.train_dataloader()), len(data.val_dataloader())
+    (torch.Size([32, 2]), torch.Size([32, 1]), 32, 7)
+    """
+
+    trainer: Any
+
+    def __init__(
+        self,
+        train: Any,
+        val: Any = None,
+        batch_size: int = 32,
+        *,
+        seed: int = 0,
+        drop_last: bool = False,
+        fresh: bool = False,
+    ) -> None:
+        super().__init__()
+        self.train = checked(train, "train")
+        self.val = val if val is None else checked(val, "val")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.drop_last = drop_last
+        self.fresh = fresh
+        self._resumed: _TrainingLoader | None = None
+        self._training = self._train_loader()  # a bad argument is refused here, not by the trainer
+        if val is None:  # for the trainer it is then not defined, and nothing is validated
+            vars(self)["val_dataloader"] = super().val_dataloader  # type: ignore[misc]
+
+    def train_dataloader(self) -> Any:
+        """Batches (X, y) of the training rows; each ``for`` is the next epoch, or the trainer's."""
+        self._training, self._resumed = self._resumed or self._train_loader(), None
+        return self._training
+
+    def val_dataloader(self) -> Any:
+        """Batches (X, y) of the validation rows, the same each time; an empty list if there are no such rows."""
+        if self.val is None:
+            return []
+        return Loader(self.val, self.batch_size, shuffle=False, framework="torch", **self._rank())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training is; a trainer puts it into its checkpoints."""
+        return self._training.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next training loader go on there.
+
+        Raises
+        ------
+        StateError
+            If the state is of other rows, another order, or another version.
+        """
+        loader = self._train_loader()
+        loader.load_state_dict(state)
+        self._training = self._resumed = loader
+
+    def _train_loader(self) -> _TrainingLoader:
+        loader = Loader(
+            self.train,
+            self.batch_size,
+            shuffle=not getattr(self.trainer, "overfit_batches", 0),
+            seed=self.seed,
+            drop_last=self.drop_last,
+            fresh=self.fresh,
+            framework="torch",
+            **self._rank(),
+        )
+        return _TrainingLoader(loader, self.trainer)
+
+    def _rank(self) -> dict[str, Any]:
+        trainer = self.trainer
+        return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
+
+
+def __getattr__(name: str) -> Any:
+    """`LightningDataModule`, made when it is first asked for."""
+    if name != "LightningDataModule":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        base = importlib.import_module("lightning.pytorch").LightningDataModule
+    except ImportError as error:
+        raise MissingFrameworkError("LightningDataModule needs Lightning: pip install lightning") from error
+    made = type(name, (_LightningData, base), {"__doc__": _LightningData.__doc__, "__module__": __name__})
+    globals()[name] = made
+    return made
