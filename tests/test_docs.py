@@ -1,11 +1,23 @@
-"""The README's example runs as it stands there, and prints what stands there."""
+"""The examples of the README and of the page on frameworks run as they stand there, and print what stands there."""
 
 import contextlib
+import importlib.util
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+FRAMEWORKS = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(
+    r"(?:^<!-- needs: (\w+) -->\n\n)?^```python\n(.*?)^```\n\n^```text\n(.*?)^```$",
+    FRAMEWORKS,
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def blocks(language):
@@ -27,3 +39,17 @@ def test_the_files_that_the_readme_links_to_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_no_example_is_overlooked():
+    assert len(EXAMPLES) == FRAMEWORKS.count("```python") >= 10
+
+
+@pytest.mark.parametrize(("needs", "code", "output"), EXAMPLES, ids=range(len(EXAMPLES)))
+def test_an_example_prints_what_the_page_says(needs, code, output):
+    if needs and needs not in os.environ.get("PLANTED_FRAMEWORKS", "") and importlib.util.find_spec(needs) is None:
+        pytest.skip(f"{needs} is not installed")
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == output

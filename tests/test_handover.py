@@ -148,6 +148,7 @@ def examples(parts):
 def test_rows_as_a_hugging_face_dataset(framework):
     """A generator over parts of the rows is an `IterableDataset`; its shards are shared by two nodes."""
     datasets = framework("datasets")
+    framework("datasets.distributed")
     rows = datasets.IterableDataset.from_generator(examples, gen_kwargs={"parts": list(ROWS.split(500, 500))})
     found = list(rows.with_format("numpy"))
     np.testing.assert_array_equal(np.stack([example["x"] for example in found]), ROWS.X)

@@ -1,5 +1,7 @@
 """The package as a whole: its names, and what importing it costs."""
 
+import importlib
+import os
 import subprocess
 import sys
 
@@ -8,6 +10,9 @@ import pytest
 import planted
 
 FRAMEWORKS = {"torch", "jax", "tensorflow", "mxnet"}
+
+
+NAMED = sorted(name for name in os.environ.get("PLANTED_FRAMEWORKS", "").split(",") if name)
 
 
 def run(code):
@@ -83,3 +88,10 @@ def test_the_version_is_that_of_the_metadata():
     from importlib.metadata import version
 
     assert version("planted") == planted.__version__
+
+
+@pytest.mark.filterwarnings("ignore")  # theirs
+@pytest.mark.parametrize("name", NAMED)
+def test_a_framework_that_the_run_must_cover_can_be_imported(name):
+    """PLANTED_FRAMEWORKS names what must not be skipped unseen."""
+    importlib.import_module(name)

@@ -15,6 +15,7 @@ from planted._errors import PlantedError
 from planted._fit import Estimate, least_squares, sgd
 from planted._loader import Loader
 from planted._order import permutation
+from planted._pipeline import Pipeline
 from planted._rows import Rows, regression, rows
 from planted._truth import LinearTruth
 from planted._types import Batch
@@ -24,6 +25,7 @@ __all__ = [
     "Estimate",
     "LinearTruth",
     "Loader",
+    "Pipeline",
     "PlantedError",
     "Report",
     "Rows",

@@ -105,7 +105,9 @@ def cli() -> None:
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Rows in a minibatch.")
 @click.option("--epochs", type=COUNT, default=10, show_default=True, help="How often to read the training rows.")
 @click.option("--lr", type=float, default=0.03, show_default=True, help="The learning rate.")
-@click.option("--framework", default="numpy", show_default=True, help="Who learns: numpy, torch, jax, tensorflow or mxnet.")
+@click.option(
+    "--framework", default="numpy", show_default=True, help="Who learns: numpy, torch, jax, tensorflow or mxnet."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), default="planted-demo.png", show_default=True, help="The picture."
 )

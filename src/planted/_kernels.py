@@ -28,12 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
-from planted import _random
+from planted import _intrinsics, _random
+from planted._intrinsics import prefetch, store_four_by_four
 from planted._random import FLOAT32, FLOAT64
 
 LANES = 128
@@ -42,9 +40,9 @@ AHEAD = 24
 
 
 def _sources() -> str:
-    """A hash of the definition and of this file: compiled code of other sources must not be found."""
+    """A hash of the definition and of the code: compiled code of other sources must not be found."""
     digest = hashlib.sha256()
-    for path in (_random.__file__, __file__):
+    for path in (_random.__file__, _intrinsics.__file__, __file__):
         with contextlib.suppress(OSError):  # a package without its sources has no other version of them either
             digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:12]
@@ -262,64 +260,6 @@ def normals_64(words, normals):
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
-def _element(context, builder, array_type, array, place):
-    """The address of an element of a 2-d array."""
-    array = context.make_array(array_type)(context, builder, array)
-    return cgutils.get_item_pointer(context, builder, array_type, array, place, wraparound=False)
-
-
-@intrinsic
-def _prefetch(typing_context, array, row, column):  # noqa: ARG001
-    """Ask the memory for an element of a 2-d array that will soon be read or written."""
-
-    def generate(context, builder, signature, arguments):
-        element = _element(context, builder, signature.args[0], arguments[0], arguments[1:])
-        pointer = ir.IntType(8).as_pointer()
-        number = ir.IntType(32)
-        function = builder.module.declare_intrinsic(
-            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        )
-        read, keep, into_data_cache = number(0), number(3), number(1)
-        builder.call(function, [builder.bitcast(element, pointer), read, keep, into_data_cache])
-        return context.get_dummy_value()
-
-    return types.void(array, row, column), generate
-
-
-@intrinsic
-def _store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: ARG001
-    """``X[row : row + 4, column : column + 4] = columns[:4, lane : lane + 4].T``, float32, turned in registers."""
-
-    def generate(context, builder, signature, arguments):
-        columns_type, lane_type, X_type, row_type, _ = signature.args
-        columns, lane, X, row, column = arguments
-        four = ir.VectorType(ir.FloatType(), 4)
-
-        def place(array_type, array, *indices):
-            return builder.bitcast(_element(context, builder, array_type, array, indices), four.as_pointer())
-
-        def shuffled(a, b, *lanes):
-            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
-
-        c0, c1, c2, c3 = (
-            builder.load(place(columns_type, columns, context.get_constant(lane_type, k), lane), align=4)
-            for k in range(4)
-        )
-        low01, high01 = shuffled(c0, c1, 0, 4, 1, 5), shuffled(c0, c1, 2, 6, 3, 7)
-        low23, high23 = shuffled(c2, c3, 0, 4, 1, 5), shuffled(c2, c3, 2, 6, 3, 7)
-        turned = [
-            shuffled(low, high, *half)
-            for low, high in ((low01, low23), (high01, high23))
-            for half in ((0, 1, 4, 5), (2, 3, 6, 7))
-        ]
-        for k, values in enumerate(turned):
-            this = builder.add(row, context.get_constant(row_type, k))
-            builder.store(values, place(X_type, X, this, column), align=4)
-        return context.get_dummy_value()
-
-    return types.void(columns, lane, X, row, column), generate
-
-
 @_inlined
 def four_columns(normals, w, j, response):
     """Add features j to j + 3 to the response, four at once: a quarter of the traffic with the nearest cache."""
@@ -336,7 +276,7 @@ def four_to_rows(normals, X, first, lanes, j):
     """Write features j to j + 3 of the rows of the lanes."""
     whole = lanes & ~3
     for lane in range(0, whole, 4):
-        _store_four_by_four(normals, lane, X, first + lane, j)
+        store_four_by_four(normals, lane, X, first + lane, j)
     for lane in range(whole, lanes):
         for k in range(4):
             X[first + lane, j + k] = normals[k, lane]
@@ -361,7 +301,7 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
         for lane in range(lanes, LANES):
             row[lane] = 0
         for lane in range(LANES):
-            _prefetch(X, min(first + LANES + lane, rows.size - 1), 0)  # where the next lanes will be written
+            prefetch(X, min(first + LANES + lane, rows.size - 1), 0)  # where the next lanes will be written
         for lane in range(LANES):
             response[lane] = b
         for j in range(0, features, per_group):
@@ -399,9 +339,9 @@ def gather(rows, X, y, X_out, y_out):
     features = X.shape[1]
     for i in range(rows.size):
         ahead = rows[min(i + AHEAD, rows.size - 1)]
-        _prefetch(X, ahead, 0)
-        _prefetch(X, ahead, features - 1)
-        _prefetch(y, ahead, 0)
+        prefetch(X, ahead, 0)
+        prefetch(X, ahead, features - 1)
+        prefetch(y, ahead, 0)
         row = rows[i]
         for j in range(features):
             X_out[i, j] = X[row, j]

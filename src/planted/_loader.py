@@ -13,27 +13,26 @@ framework's arrays. The vocabulary:
 - *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
 """
 
-import importlib
 import itertools
-import pkgutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from planted._adapters import adapters as adapters  # noqa: PLC0414 -- the shell asks here
+from planted._adapters import cutter
 from planted._draw import cores
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._input import integer, seed_and_salt, spelled
 from planted._order import Order, Permutation, Sequential
+from planted._pipeline import Steps
+from planted._sources import Batches
 
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
-
-Cut: TypeAlias = Callable[[Any, int], Sequence[Any]]
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class _Filled(NamedTuple):
     size: int
 
 
-class Loader:
+class Loader(Steps):
     """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
 
     Parameters
@@ -100,6 +99,8 @@ class Loader:
     A batch is a slice of its chunk: keeping one keeps the megabytes that it lies in. It is the caller's own all the
     same, to change at will, and is never written again.
 
+    The methods of a stream, such as `map` and `take`, make a `Pipeline` of a loader and leave the loader as it is.
+
     Examples
     --------
     >>> import planted
@@ -128,6 +129,8 @@ class Loader:
         with_index: bool = False,
         prefetch: int = 2,
     ) -> None:
+        if isinstance(rows, Steps):
+            raise InvalidTypeError(f"{rows!r} is a stream, not rows: batch it with its own method batch(size)")
         if not (hasattr(rows, "take") and hasattr(rows, "__len__")):
             raise InvalidTypeError(
                 f"rows of type {type(rows).__name__} must have a length and take(row_numbers): "
@@ -154,12 +157,17 @@ class Loader:
         self.framework = framework
         self.fresh = _flag(fresh, "fresh")
         self.with_index = _flag(with_index, "with_index")
-        self.prefetch = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
-        self._cut = _cutter(framework)
+        self._ahead = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
+        self._cut = cutter(framework)
         self._n = int(getattr(rows, "n", None) or len(rows))
         self._next = (0, 0)
         self._cursor: _Cursor | None = None
         self._fingerprint: str | None = None
+
+    @property
+    def _stage(self) -> Batches:
+        """The source of the pipelines that begin here."""
+        return Batches(self, self.read, self._settings)
 
     # ---- what a training loop sees ----------------------------------------------------------------------------
 
@@ -284,7 +292,7 @@ class Loader:
 
         wanted = range(cursor.batch, len(self), step)
         per_chunk = self._batches_a_chunk() if wanted else 1
-        ahead = self.prefetch if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
+        ahead = self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
         for arrays, size in _made(self._chunks(wanted, per_chunk), make, ahead):
             # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
             for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
@@ -340,25 +348,3 @@ def _flag(value: object, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise InvalidTypeError(f"{name}={value!r} must be True or False")
     return bool(value)
-
-
-def _slices(array: Any, size: int) -> list[Any]:
-    """NumPy's own minibatches: views of `size` rows; one, of no rows, if there are none."""
-    return [array[i : i + size] for i in range(0, max(1, len(array)), max(1, size))]
-
-
-def _cutter(framework: str) -> Cut:
-    """The function that cuts a chunk into the framework's minibatches, from planted's module of that name."""
-    if framework == "numpy":
-        return _slices
-    known = adapters()
-    if framework not in known:
-        raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, known))}")
-    cut: Cut = importlib.import_module(f"planted.{framework}").minibatches
-    return cut
-
-
-def adapters() -> tuple[str, ...]:
-    """The frameworks that planted speaks to: its public modules that are not `testing`."""
-    modules = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
-    return tuple(sorted(name for name in modules if not name.startswith("_") and name != "testing"))

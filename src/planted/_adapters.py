@@ -1,0 +1,50 @@
+"""The frameworks that planted speaks to, found by name and loaded only when one is asked for.
+
+What comes in: a framework's name. What goes out: the function that cuts an array into that framework's minibatches,
+from planted's public module of that name.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from planted._errors import InvalidValueError
+
+Cut: TypeAlias = Callable[[Any, int], Sequence[Any]]
+
+
+def adapters() -> tuple[str, ...]:
+    """The frameworks that planted speaks to: its public modules that are not `testing`."""
+    modules = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
+    return tuple(sorted(name for name in modules if not name.startswith("_") and name != "testing"))
+
+
+def cutter(framework: str) -> Cut:
+    """The function that cuts an array into the framework's minibatches of so many rows.
+
+    Raises
+    ------
+    InvalidValueError
+        If no framework of that name is known.
+    MissingFrameworkError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> cutter("numpy")([1, 2, 3], 2)
+    [[1, 2], [3]]
+    """
+    if framework == "numpy":
+        return _slices
+    known = adapters()
+    if framework not in known:
+        raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, known))}")
+    cut: Cut = importlib.import_module(f"planted.{framework}").minibatches
+    return cut
+
+
+def _slices(array: Any, size: int) -> list[Any]:
+    """NumPy's own minibatches: views of `size` rows; one, of no rows, if there are none."""
+    return [array[i : i + size] for i in range(0, max(1, len(array)), max(1, size))]
