@@ -272,13 +272,13 @@ def test_take_reads_no_more_than_it_gives():
 
 
 def test_batches_of_every_structure():
-    """Tuples, lists and dicts field by field; numbers, arrays and strings along a new axis."""
+    """Tuples and dicts field by field; numbers, arrays, lists of numbers and strings along a new axis."""
     items = [({"x": np.full(2, i, np.float32), "name": f"row {i}"}, [i, i / 2], bool(i % 2)) for i in range(5)]
     batches = list(Pipeline(items).batch(2))
     assert [len(flag) for _, _, flag in batches] == [2, 2, 1]
     named, numbers, flag = batches[1]
     assert_same(named, {"x": np.array([[2, 2], [3, 3]], np.float32), "name": np.array(["row 2", "row 3"])})
-    assert_same(numbers, [np.array([2, 3]), np.array([1.0, 1.5])])
+    assert_same(numbers, np.array([[2, 1.0], [3, 1.5]]))
     assert_same(flag, np.array([False, True]))
     assert [len(flag) for _, _, flag in Pipeline(items).batch(2, drop_last=True)] == [2, 2]
     assert len(Pipeline(items).batch(2)) == 3
@@ -797,7 +797,9 @@ def test_a_predicate_gives_one_truth_value(answer, error, message):
             r"item has shapes \(2,\), \(3,\) in one batch: map the items to one",
         ),
         ([(1, np.zeros(1)), (1, np.zeros(2))], InvalidValueError, r"item\[1\] has shapes"),
-        ([{"a": [1, 2.0]}, {"a": [1, np.ones(1)]}], InvalidValueError, r"item\['a'\]\[1\] has shapes \(\), \(1,\)"),
+        ([{"a": (1, 2.0)}, {"a": (1, np.ones(1))}], InvalidValueError, r"item\['a'\]\[1\] has shapes \(\), \(1,\)"),
+        ([[1, 2], [1, 2, 3]], InvalidValueError, r"item has shapes \(2,\), \(3,\) in one batch"),
+        ([[1, [2, 3]], [1, [2, 3]]], InvalidValueError, "item is a list that is no array .* equally long"),
         (
             [(1, 2), (1, 2, 3)],
             InvalidValueError,

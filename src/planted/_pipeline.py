@@ -208,8 +208,8 @@ class Steps:
         Returns
         -------
         Pipeline
-            Of batches of the items' own structure: a tuple, list or dict is stacked field by field, numbers of shape ()
-            to (size,), arrays of shape (2,) to (size, 2).
+            Of batches of the items' own structure: a tuple or dict is stacked field by field, as in ``tf.data``;
+            numbers become arrays of shape (size,), arrays or lists of 2 numbers arrays of shape (size, 2).
 
         Raises
         ------

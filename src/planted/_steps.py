@@ -263,17 +263,15 @@ def _row_counts(item: Any) -> Iterator[int]:
 def _stacked(items: list[Any], cut: Cut, where: str = "item") -> Any:
     """Items of one structure as one: each field stacked along a new leading axis, in the framework's arrays."""
     first = items[0]
-    if isinstance(first, (tuple, list, Mapping)):
+    if isinstance(first, (tuple, Mapping)):
         if not all(_alike(item, first) for item in items):
             raise InvalidValueError(
                 f"{where} has another structure ({short(first)}, ...) than others of its batch: map the items to equal "
-                "tuples, lists or dicts before batch"
+                "tuples or dicts before batch"
             )
         keys = list(first) if isinstance(first, Mapping) else range(len(first))
         parts = {key: _stacked([item[key] for item in items], cut, f"{where}[{key!r}]") for key in keys}
-        if isinstance(first, Mapping):
-            return parts
-        return tuple(parts.values()) if isinstance(first, tuple) else list(parts.values())
+        return parts if isinstance(first, Mapping) else tuple(parts.values())
     array = _array(items, where)
     return array if array.dtype.kind in "US" else cut(array, len(array))[0]
 
@@ -285,7 +283,10 @@ def _alike(item: Any, first: Any) -> bool:
 
 
 def _array(values: list[Any], where: str) -> npt.NDArray[Any]:
-    values = [value if isinstance(value, READY) else to_numpy(value) for value in values]
+    try:
+        values = [value if isinstance(value, READY) else to_numpy(value) for value in values]
+    except ValueError as error:
+        raise InvalidValueError(f"{where} is a list that is no array ({error}): make its parts equally long") from None
     shapes = {getattr(value, "shape", ()) for value in values}
     if len(shapes) > 1:
         raise InvalidValueError(
