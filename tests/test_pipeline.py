@@ -973,6 +973,19 @@ def test_a_broken_state_is_refused(change, error, message):
     assert pipeline.epoch == 0
 
 
+def test_a_loaded_state_is_where_the_pipeline_is():
+    """At once, whatever iterator was open before."""
+    pipeline = example()
+    list(itertools.islice(pipeline, 7))
+    state = pipeline.state_dict()
+    pipeline = example()
+    list(itertools.islice(pipeline, 3))
+    pipeline.load_state_dict(state)
+    assert pipeline.state_dict() == state
+    pipeline.set_epoch(5)
+    assert (pipeline.state_dict()["epoch"], pipeline.state_dict()["position"]) == (5, None)
+
+
 def test_a_source_that_lost_items_is_found_out():
     n = 40
     pipeline = Pipeline(lambda: range(n)).buffered_shuffle(8)
