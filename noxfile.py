@@ -65,7 +65,12 @@ def frameworks(session: nox.Session) -> None:
         "torch,jax,tensorflow,lightning,keras,flax,equinox,optax,sklearn,statsmodels,"
         "torchdata,grain,datasets,tensorflow_datasets,d2l"
     )
-    _pytest(session, "--cov", "--cov-report=term", frameworks=named)
+    apart = [
+        f"tests/test_{name}.py" for name in ("torch_data", "loader")
+    ]  # they fork, and JAX warns where it is loaded
+    _pytest(session, *apart, "--cov", "--cov-report=", frameworks=named)
+    others = [f"--ignore={file}" for file in apart]
+    _pytest(session, *others, "--cov", "--cov-append", "--cov-report=term", frameworks=named)
     session.run("pytest", *DOCTESTS, "planted", "--ignore-glob=*/mxnet.py")
 
 

@@ -799,7 +799,11 @@ def test_a_predicate_gives_one_truth_value(answer, error, message):
         ([(1, np.zeros(1)), (1, np.zeros(2))], InvalidValueError, r"item\[1\] has shapes"),
         ([{"a": (1, 2.0)}, {"a": (1, np.ones(1))}], InvalidValueError, r"item\['a'\]\[1\] has shapes \(\), \(1,\)"),
         ([[1, 2], [1, 2, 3]], InvalidValueError, r"item has shapes \(2,\), \(3,\) in one batch"),
-        ([[1, [2, 3]], [1, [2, 3]]], InvalidValueError, "item is a list that is no array .* equally long"),
+        (
+            [[1, [2, 3]], [1, [2, 3]]],
+            InvalidValueError,
+            r"item=\[1, \[2, 3\]\] is a list that is no array: .* equally long",
+        ),
         (
             [(1, 2), (1, 2, 3)],
             InvalidValueError,
@@ -813,6 +817,7 @@ def test_a_predicate_gives_one_truth_value(answer, error, message):
         ([2**70, 1], InvalidTypeError, "no array can hold"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # NumPy before 1.24
 def test_items_that_cannot_be_stacked(items, error, message):
     with pytest.raises(error, match=message):
         list(Pipeline(items).batch(2))

@@ -282,11 +282,18 @@ def _alike(item: Any, first: Any) -> bool:
     return bool(item.keys() == first.keys() if isinstance(first, Mapping) else len(item) == len(first))
 
 
-def _array(values: list[Any], where: str) -> npt.NDArray[Any]:
+def _whole(value: Any, where: str) -> npt.NDArray[Any]:
     try:
-        values = [value if isinstance(value, READY) else to_numpy(value) for value in values]
-    except ValueError as error:
-        raise InvalidValueError(f"{where} is a list that is no array ({error}): make its parts equally long") from None
+        array = to_numpy(value)
+    except ValueError:
+        array = None  # a ragged list; older NumPy makes objects of it
+    if array is None or (isinstance(value, list) and array.dtype.kind == "O"):
+        raise InvalidValueError(f"{where}={short(value)} is a list that is no array: make its parts equally long")
+    return array
+
+
+def _array(values: list[Any], where: str) -> npt.NDArray[Any]:
+    values = [value if isinstance(value, READY) else _whole(value, where) for value in values]
     shapes = {getattr(value, "shape", ()) for value in values}
     if len(shapes) > 1:
         raise InvalidValueError(
