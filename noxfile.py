@@ -65,9 +65,7 @@ def frameworks(session: nox.Session) -> None:
         "torch,jax,tensorflow,lightning,keras,flax,equinox,optax,sklearn,statsmodels,"
         "torchdata,grain,datasets,tensorflow_datasets,d2l"
     )
-    apart = [
-        f"tests/test_{name}.py" for name in ("torch_data", "loader")
-    ]  # they fork, and JAX warns where it is loaded
+    apart = [f"tests/test_{name}.py" for name in ("torch_data", "loader")]  # they fork: JAX warns
     _pytest(session, *apart, "--cov", "--cov-report=", frameworks=named)
     others = [f"--ignore={file}" for file in apart]
     _pytest(session, *others, "--cov", "--cov-append", "--cov-report=term", frameworks=named)
@@ -80,7 +78,7 @@ def mxnet(session: nox.Session) -> None:
     session.install(".[mxnet]", "numba<0.60", *TESTS, *BOOK, "pandas<2.2", "matplotlib<3.9")
     session.install("--no-deps", "d2l==1.0.3")
     _pytest(session, *MXNET_TESTS, frameworks="mxnet,d2l")
-    session.run("pytest", *DOCTESTS, "planted.mxnet")
+    session.run("pytest", *DOCTESTS, "-W", "ignore::DeprecationWarning", "planted.mxnet")  # MXNet's, of NumPy
 
 
 def _pytest(session: nox.Session, *options: str, frameworks: str) -> None:
