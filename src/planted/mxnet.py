@@ -37,6 +37,7 @@ SHARED: Final = ("float32", "float64", "int64", "int32", "int8", "uint8")  # the
 def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[Any]:
     """Cut a chunk into MXNet arrays of `batch_size` rows that share its memory.
 
+    >>> import numpy as np
     >>> [part.shape for part in minibatches(np.zeros((70, 2), np.float32), 32)]
     [(32, 2), (32, 2), (6, 2)]
     """
