@@ -78,8 +78,8 @@ class Loader(Steps):
         world_size`` of its m rows. All ranks see equally many batches; only in an incomplete last batch of fewer
         rows than ranks does a rank get none (an array of 0 rows).
     framework
-        Whose arrays the batches are: ``"numpy"``, ``"torch"``, ``"jax"``, ``"tensorflow"`` or ``"mxnet"``. The values are
-        the same in all; memory is shared where that is cheaper than a copy.
+        Whose arrays the batches are: ``"numpy"``, ``"torch"``, ``"jax"``, ``"tensorflow"`` or ``"mxnet"``. The values
+        are the same in all; memory is shared where that is cheaper than a copy.
     fresh
         Each epoch reads new rows: the first these, later ones ever further down the endless stream. Without it,
         each epoch reads the same rows.
