@@ -1,7 +1,10 @@
-"""What all tests share: which frameworks a run must cover, and one loader of plain values."""
+"""What all tests share: which frameworks a run must cover, and planted's own threads."""
 
+import gc
 import importlib
 import os
+import threading
+import time
 import warnings
 
 import pytest
@@ -35,3 +38,23 @@ def torch(framework):
 def sklearn(framework):
     """scikit-learn."""
     return framework("sklearn")
+
+
+@pytest.fixture(scope="session")
+def threads():
+    """A function that lists planted's threads."""
+    return lambda: [thread for thread in threading.enumerate() if thread.name.startswith("planted")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind(request, threads):
+    """Whatever a test of those marked `threads` does, planted's threads are gone soon afterwards."""
+    yield
+    if request.node.get_closest_marker("threads") is None:
+        return
+    gc.collect()
+    for _ in range(100):
+        if not threads():
+            return
+        time.sleep(0.05)
+    assert not threads()

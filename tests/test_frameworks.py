@@ -1,6 +1,6 @@
-"""JAX, TensorFlow and MXNet: their arrays hold planted's rows, and the chapter of each tab runs on ours.
+"""Every framework: its arrays hold planted's rows, and the chapter of each tab runs on ours.
 
-PyTorch has a file of its own, with more of the chapter. A case of each framework drives the same tests.
+A case of each framework drives the same tests. What only PyTorch has, the notebook's answers too, is in `test_torch`.
 """
 
 import importlib
@@ -28,6 +28,26 @@ class Case:
     matmul: Callable[[Any, Any], Any]
     gather: Callable[[Any, list[int]], Any]
     concise: Callable[..., Any]  # the chapter's get_tensorloader in that tab
+
+
+def torch_case():
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    def concise(self, tensors, train, indices=slice(0, None)):
+        tensors = tuple(a[indices] for a in tensors)
+        return DataLoader(TensorDataset(*tensors), self.batch_size, shuffle=train)
+
+    return Case(
+        "torch",
+        lambda x: isinstance(x, torch.Tensor),
+        torch.tensor,
+        lambda x: x.numpy(),
+        torch.randn,
+        torch.matmul,
+        lambda X, rows: X[torch.tensor(rows)],
+        concise,
+    )
 
 
 def jax_case():
@@ -98,7 +118,7 @@ def mxnet_case():
     )
 
 
-CASES = {"jax": jax_case, "tensorflow": tensorflow_case, "mxnet": mxnet_case}
+CASES = {"torch": torch_case, "jax": jax_case, "tensorflow": tensorflow_case, "mxnet": mxnet_case}
 
 
 @pytest.fixture(params=list(CASES))
@@ -191,6 +211,7 @@ def aligned(shape, dtype=np.float32):
 def test_what_is_shared_and_what_is_copied(case, d2l):
     """A change of the chunk shows in its tensors exactly where the module's text says that memory is shared."""
     shared = {
+        "torch": {(96, 32): True, (95, 10): True},
         "jax": {(4096, 32): True, (96, 32): False},  # from a quarter of a megabyte on
         "tensorflow": {(96, 32): True, (96, 1): False},  # where each begins at a multiple of 64 bytes
         "mxnet": {(96, 32): True, (96, 1): True},
@@ -383,7 +404,7 @@ def test_fit_is_sgd_done_by_the_framework(case, d2l):
 # ---- absence ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["torch", *CASES])
+@pytest.mark.parametrize("name", list(CASES))
 def test_a_missing_framework_is_named_with_its_extra(monkeypatch, name):
     """Importing the module or asking a loader for its arrays says which extra to install; the core goes on."""
     monkeypatch.setitem(sys.modules, name, None)

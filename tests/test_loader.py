@@ -8,7 +8,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 
@@ -21,28 +20,13 @@ import planted
 from planted import _loader
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
 
+pytestmark = pytest.mark.threads
 TRUTH = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
 
 
 def numbers(loader):
     """The row numbers of each batch of one epoch."""
     return [batch[-1] for batch in loader]
-
-
-def threads():
-    return [t for t in threading.enumerate() if t.name.startswith("planted")]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left_behind():
-    """Whatever a test does to a loader, its threads are gone soon afterwards."""
-    yield
-    gc.collect()
-    for _ in range(100):
-        if not threads():
-            return
-        time.sleep(0.05)
-    assert not threads()
 
 
 @pytest.fixture
@@ -339,7 +323,7 @@ def test_a_broken_state_is_refused(change, error, message):
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_an_abandoned_iterator_leaves_no_thread():
+def test_an_abandoned_iterator_leaves_no_thread(threads):
     loader = planted.Loader(planted.rows(TRUTH, 10_000), 10)
     for how in ("break", "close", "forget"):
         iterator = iter(loader)
@@ -354,7 +338,7 @@ def test_an_abandoned_iterator_leaves_no_thread():
         break
 
 
-def test_a_small_epoch_starts_no_thread():
+def test_a_small_epoch_starts_no_thread(threads):
     for _ in planted.Loader(planted.rows(TRUTH, 1000), 32):
         assert not threads()
     for _ in planted.Loader(planted.rows(TRUTH, 10**6), 32, prefetch=0):
@@ -379,7 +363,7 @@ class Failing:
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("prefetch", [0, 2])
-def test_an_error_in_the_background_reaches_the_caller_with_its_traceback(prefetch):
+def test_an_error_in_the_background_reaches_the_caller_with_its_traceback(prefetch, threads):
     """The user's own exception, raised where it happened; the loader can be used again."""
     source = Failing(777)
     loader = planted.Loader(source, 10, shuffle=False, prefetch=prefetch)

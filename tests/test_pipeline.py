@@ -22,23 +22,8 @@ from planted import Pipeline
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._random import key_words, philox
 
+pytestmark = pytest.mark.threads
 TRUTH = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
-
-
-def threads():
-    return [t for t in threading.enumerate() if t.name.startswith("planted")]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left_behind():
-    """Whatever a test does to a pipeline, its threads are gone soon afterwards."""
-    yield
-    gc.collect()
-    for _ in range(100):
-        if not threads():
-            return
-        time.sleep(0.05)
-    assert not threads()
 
 
 def assert_same(found, expected):
@@ -319,7 +304,7 @@ def test_the_notebooks_pipeline():
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_prefetch_makes_so_many_ahead_in_one_background_thread(k):
+def test_prefetch_makes_so_many_ahead_in_one_background_thread(k, threads):
     made = []
 
     def note(x):
@@ -342,7 +327,7 @@ def test_prefetch_makes_so_many_ahead_in_one_background_thread(k):
     assert not threads()
 
 
-def test_an_interrupt_closes_what_is_behind_though_its_traceback_is_kept(monkeypatch):
+def test_an_interrupt_closes_what_is_behind_though_its_traceback_is_kept(monkeypatch, threads):
     """As a notebook keeps it: the file behind is closed all the same."""
     closed = []
 
@@ -371,7 +356,7 @@ def test_prefetch_of_none_stays_in_the_calling_thread():
 
 
 @pytest.mark.parametrize("how", ["break", "close", "forget", "error"])
-def test_an_abandoned_iterator_leaves_no_thread(how):
+def test_an_abandoned_iterator_leaves_no_thread(how, threads):
     """Neither its own nor the loader's behind it; a traceback that is kept keeps none either."""
     loader = planted.Loader(planted.rows(TRUTH, 2_000_000), 10)
     pipeline = loader.prefetch(2).buffered_shuffle(4).prefetch(3).repeat().map(fail_at_third())
@@ -696,7 +681,7 @@ def unlucky(x):
 
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
 @pytest.mark.parametrize("step", ["map", "filter"])
-def test_an_error_in_a_users_function_arrives_as_it_was_raised(step, prefetch):
+def test_an_error_in_a_users_function_arrives_as_it_was_raised(step, prefetch, threads):
     """With the user's own traceback; the state is that of the last delivered item; the pipeline can be used again."""
     pipeline = getattr(Pipeline(range(3, 9)), step)(unlucky).prefetch(prefetch)
     seen = []

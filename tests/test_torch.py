@@ -1,7 +1,5 @@
 """PyTorch: tensors without a copy, and the book's chapter with only its import changed."""
 
-import random
-
 import numpy as np
 import pytest
 
@@ -120,48 +118,6 @@ def test_each_training_loader_goes_on_with_the_next_epoch(torch, data):
 def test_the_batch_size_is_read_when_a_loader_is_asked_for(data):
     data.batch_size = 100
     assert len(data.train_dataloader()) == 10
-
-
-def test_the_chapter_defines_its_own_class(torch, d2l):
-    """The chapter's own data set, on our DataModule, then its own generator, then the framework's loader."""
-
-    class OwnData(d2l.DataModule):
-        def __init__(self, w, b, noise=0.01, num_train=1000, num_val=1000, batch_size=32):
-            super().__init__()
-            self.save_hyperparameters()
-            n = num_train + num_val
-            self.X = torch.randn(n, len(w))
-            noise = torch.randn(n, 1) * noise
-            self.y = torch.matmul(self.X, w.reshape((-1, 1))) + b + noise
-
-    data = OwnData(w=torch.tensor([2, -3.4]), b=4.2)
-    with pytest.raises(NotImplementedError):
-        data.train_dataloader()
-
-    @d2l.add_to_class(OwnData)
-    def get_dataloader(self, train):
-        rows = list(range(self.num_train)) if train else list(range(self.num_train, self.num_train + self.num_val))
-        if train:
-            random.shuffle(rows)
-        for i in range(0, len(rows), self.batch_size):
-            chosen = torch.tensor(rows[i : i + self.batch_size])
-            yield self.X[chosen], self.y[chosen]
-
-    X, y = next(iter(data.train_dataloader()))
-    assert (X.shape, y.shape) == ((32, 2), (32, 1))
-    assert torch.equal(torch.cat([X for X, _ in data.val_dataloader()]), data.X[1000:])
-
-    @d2l.add_to_class(OwnData)
-    def get_dataloader(self, train):  # noqa: F811 -- the chapter replaces its own method
-        i = slice(0, self.num_train) if train else slice(self.num_train, None)
-        return self.get_tensorloader((self.X, self.y), train, i)
-
-    X, y = next(iter(data.train_dataloader()))
-    assert (X.shape, y.shape) == ((32, 2), (32, 1))
-    assert len(data.train_dataloader()) == 32
-    assert torch.equal(torch.cat([y for _, y in data.val_dataloader()]), data.y[1000:])
-    seen = torch.cat([X for X, _ in data.train_dataloader()])
-    assert {tuple(x) for x in seen.tolist()} == {tuple(x) for x in data.X[:1000].tolist()}
 
 
 def test_the_chapters_methods_can_be_added_to_our_class(torch, d2l, data):

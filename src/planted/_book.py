@@ -6,7 +6,6 @@ names, arguments and effects are those of the book's package `d2l` 1.0.3; the co
 makes the two final classes of these, `DataModule` and `SyntheticRegressionData`.
 """
 
-import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, InvalidValueError
+from planted._errors import InvalidTypeError
 from planted._input import floats, integer, to_numpy
 from planted._loader import Loader
 from planted._rows import ComputedRows, regression
-from planted._types import RowNumbers
+from planted._sources import Arrays
 
 
 def add_to_class(Class: type) -> Callable[[Any], None]:
@@ -130,43 +129,6 @@ class Framework:
     weights: str  # an example of weights that are right, for error messages
 
 
-class ArrayRows:
-    """Arrays of any shape and type, equally long, as a source of a `Loader`: one row of each is an example."""
-
-    def __init__(self, arrays: Sequence[Any]) -> None:
-        equally_long(arrays)
-        self.arrays = tuple(arrays)
-
-    def __len__(self) -> int:
-        return len(self.arrays[0])
-
-    def take(self, rows: RowNumbers) -> tuple[Any, ...]:
-        return tuple(np.take(array, rows, axis=0) for array in self.arrays)
-
-    def fingerprint(self) -> str:
-        return self._fingerprint
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for array in self.arrays:
-            digest.update(f"{array.shape} {array.dtype}".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()[:16]
-
-    def __repr__(self) -> str:
-        return f"<arrays: {', '.join(str(array.shape) for array in self.arrays)}>"
-
-
-def equally_long(tensors: Sequence[Any]) -> None:
-    """Refuse tensors that have no rows or not equally many."""
-    shapes = [tuple(tensor.shape) for tensor in tensors]
-    if len({shape[:1] for shape in shapes}) != 1 or () in shapes:
-        raise InvalidValueError(
-            f"tensors of shapes {shapes} must be one or more, equally long along the first axis: cut them to one length"
-        )
-
-
 def floating(w: Any, framework: Framework) -> None:
     """Refuse weights in a tensor of integers, which no framework multiplies by the features."""
     if (dtype := to_numpy(w).dtype).kind in "iub":
@@ -208,9 +170,7 @@ class TensorDataModule(DataModule):
         return self._continued(loader) if train else loader
 
     def _source(self, tensors: Sequence[Any], indices: Any) -> Any:
-        arrays = [to_numpy(tensor) for tensor in tensors]
-        equally_long(arrays)
-        return ArrayRows([array[indices] for array in arrays])
+        return Arrays([array[indices] for array in Arrays(tensors).arrays])
 
     def _continued(self, loader: Loader) -> Loader:
         """The loader, set to the epoch after the last one that the module's previous training loader began."""
@@ -222,7 +182,13 @@ class TensorDataModule(DataModule):
 
 
 class SyntheticData(TensorDataModule):
-    """``y = X w + b + noise e`` with w and b known: what `SyntheticRegressionData` is in every framework."""
+    """``y = X w + b + noise e`` with w and b known: what `SyntheticRegressionData` is in every framework.
+
+    Attributes
+    ----------
+    rows : Rows
+        The rows of X and y as planted knows them: for `planted.check(model, data.rows)`.
+    """
 
     rows: ComputedRows
     w: Any
@@ -240,6 +206,30 @@ class SyntheticData(TensorDataModule):
         seed: int = 0,
         fresh: bool = False,  # noqa: ARG002
     ) -> None:
+        """Plant the truth; no row is made yet.
+
+        Parameters
+        ----------
+        w
+            The weights: a tensor of shape (features,) or (features, 1), or a list.
+        b
+            The intercept.
+        noise
+            The standard deviation of the noise.
+        num_train, num_val
+            How many rows to train on, and to validate on; the training rows come first.
+        batch_size
+            Rows in a minibatch; read when a loader is asked for.
+        seed
+            Of the rows and of their order; the same seed gives the same data, whoever asks.
+        fresh
+            Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If an argument breaks its rule: weights in a tensor of integers, say, or a negative noise.
+        """
         super().__init__()
         for count, name in ((num_train, "num_train"), (num_val, "num_val")):
             integer(count, name, minimum=0, remedy="use a number of rows, such as 1000")
@@ -253,12 +243,12 @@ class SyntheticData(TensorDataModule):
 
     @cached_property
     def X(self) -> Any:
-        """The features, made when first asked for."""
+        """The features, shape (num_train + num_val, features), float32; made when first asked for."""
         return self.framework.tensor(self._arrays.X)
 
     @cached_property
     def y(self) -> Any:
-        """The responses, made when first asked for."""
+        """The responses, shape (num_train + num_val, 1), float32; made when first asked for."""
         return self.framework.tensor(self._arrays.y)
 
     @cached_property

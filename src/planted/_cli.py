@@ -15,10 +15,10 @@ import click
 import numpy as np
 
 import planted
+from planted._adapters import adapters
 from planted._check import Report
 from planted._errors import InvalidValueError, PlantedError
 from planted._fit import BLOCK_ROWS, Estimate, training_settings
-from planted._loader import adapters
 from planted._rows import ComputedRows
 
 BOOK_WEIGHTS: Final = (2.0, -3.4)

@@ -12,7 +12,7 @@ QR).
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -251,3 +251,37 @@ def sgd(
             on_epoch(epoch, Estimate(beta[1:], float(beta[0])), loss / n)
     assert beta is not None
     return Estimate(beta[1:], float(beta[0]))
+
+
+Step: TypeAlias = Callable[[Any, Any], Any]  # of X and y: moves the parameters, returns half the mean squared error
+Begin: TypeAlias = Callable[[Any, float], tuple[Step, Callable[[], tuple[Any, Any]]]]
+
+
+def descend(
+    loader: Iterable[Any],
+    epochs: int,
+    lr: float,
+    on_epoch: Callable[[int, Estimate, float], None] | None,
+    begin: Begin,
+) -> Estimate:
+    """`sgd`, with each step done by a framework.
+
+    `begin` is called with the first X and the learning rate, and returns the step and a function that gives (w, b).
+    Losses are read at the end of an epoch only, so a framework may run ahead.
+    """
+    epochs, lr = training_settings(epochs, lr)
+    learner = None
+    for epoch in range(epochs):
+        losses, counts = [], []
+        for X, y, *_ in loader:
+            learner = learner or begin(X, lr)
+            if len(X):
+                losses.append(learner[0](X, y))
+                counts.append(len(X))
+        if learner is None or not counts:
+            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
+        if on_epoch is not None:
+            loss = sum(float(loss) * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
+            on_epoch(epoch, Estimate(*learner[1]()), loss)
+    assert learner is not None
+    return Estimate(*learner[1]())

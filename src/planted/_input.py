@@ -111,6 +111,16 @@ def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
     return flat
 
 
+def rows_like(rows: Any, name: str = "rows") -> Any:
+    """Anything with a length and a ``take``, as a loader and others' pipelines read it."""
+    if not (hasattr(rows, "take") and hasattr(rows, "__len__")):
+        raise InvalidTypeError(
+            f"{name} of type {type(rows).__name__} must have a length and take(row_numbers): "
+            "use planted.rows(...), or planted.regression(...)"
+        )
+    return rows
+
+
 def row_numbers(rows: object, n: int, name: str = "row number") -> RowNumbers:
     """Numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type."""
     if isinstance(rows, range):

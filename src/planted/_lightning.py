@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from planted._errors import MissingFrameworkError
+from planted._input import rows_like
 from planted._loader import Loader
-from planted._torch_data import checked
 
 
 class _TrainingLoader:
@@ -102,8 +102,8 @@ class _LightningData:
         fresh: bool = False,
     ) -> None:
         super().__init__()
-        self.train = checked(train, "train")
-        self.val = val if val is None else checked(val, "val")
+        self.train = rows_like(train, "train")
+        self.val = val if val is None else rows_like(val, "val")
         self.batch_size = batch_size
         self.seed = seed
         self.drop_last = drop_last

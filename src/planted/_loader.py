@@ -22,11 +22,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from planted._adapters import adapters as adapters  # noqa: PLC0414 -- the shell asks here
 from planted._adapters import cutter
 from planted._draw import cores
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._input import integer, seed_and_salt, spelled
+from planted._input import integer, rows_like, seed_and_salt, spelled
 from planted._order import Order, Permutation, Sequential
 from planted._pipeline import Steps
 from planted._sources import Batches
@@ -132,16 +131,11 @@ class Loader(Steps):
     ) -> None:
         if isinstance(rows, Steps):
             raise InvalidTypeError(f"{rows!r} is a stream, not rows: batch it with its own method batch(size)")
-        if not (hasattr(rows, "take") and hasattr(rows, "__len__")):
-            raise InvalidTypeError(
-                f"rows of type {type(rows).__name__} must have a length and take(row_numbers): "
-                "use planted.rows(...), or planted.regression(...)"
-            )
         if fresh and not hasattr(rows, "fresh"):
             raise InvalidValueError(
                 f"fresh=True needs rows computed on demand, not {rows!r}: leave them unmaterialized"
             )
-        self.rows = rows
+        self.rows = rows_like(rows)
         self.batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
         self.shuffle = _flag(shuffle, "shuffle")
         self.drop_last = _flag(drop_last, "drop_last")

@@ -105,11 +105,7 @@ class Arrays:
             self.arrays = tuple(map(to_numpy, arrays))
         except ValueError as error:
             raise InvalidValueError(f"arrays must be rectangular ({error}): pass lists of one length") from None
-        shapes = [array.shape for array in self.arrays]
-        if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
-            raise InvalidValueError(
-                f"arrays of shapes {shapes} must be one or more, equally long: cut them to one number of rows"
-            )
+        equally_long(self.arrays)
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -125,12 +121,21 @@ class Arrays:
         digest = hashlib.sha256()
         for array in self.arrays:
             digest.update(f"{array.shape} {array.dtype.str}".encode())
-            digest.update(array.tobytes())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()[:16]
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"<{array.dtype} {array.shape}>" for array in self.arrays)
         return f"Pipeline.from_arrays({shapes})"
+
+
+def equally_long(tensors: Sequence[Any]) -> None:
+    """Refuse arrays or tensors that have no rows or not equally many."""
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    if len({shape[:1] for shape in shapes}) != 1 or () in shapes:
+        raise InvalidValueError(
+            f"arrays of shapes {shapes} must be one or more, equally long: cut them to one number of rows"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

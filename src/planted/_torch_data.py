@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from planted._errors import InvalidTypeError, InvalidValueError, MissingFrameworkError, RowNumberError
-from planted._input import integer, row_numbers, spelled, whole
+from planted._input import integer, row_numbers, rows_like, spelled, whole
 from planted._loader import Loader
 from planted._types import RowNumbers
 
@@ -67,7 +67,7 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
     """
 
     def __init__(self, rows: Any) -> None:
-        self.rows = checked(rows, "rows")
+        self.rows = rows_like(rows, "rows")
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -286,12 +286,3 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
         for batch in self.loader.read(cursor.epoch, cursor.batch, step):
             cursor.batch += step
             yield batch
-
-
-def checked(rows: Any, name: str) -> Any:
-    if not (hasattr(rows, "take") and hasattr(rows, "__len__")):
-        raise InvalidTypeError(
-            f"{name} of type {type(rows).__name__} must have a length and take(row_numbers): "
-            "use planted.rows(...), or planted.regression(...)"
-        )
-    return rows

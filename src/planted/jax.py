@@ -16,12 +16,11 @@ the time of `jnp.array` or `jax.device_put`). Those of `SHARED_BYTES` and more a
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
 from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class, floating
-from planted._errors import InvalidTypeError, InvalidValueError, MissingFrameworkError
-from planted._fit import Estimate, training_settings
+from planted._errors import InvalidTypeError, MissingFrameworkError
+from planted._fit import Estimate, descend
 from planted._rows import regression
 
 try:
@@ -56,6 +55,7 @@ def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[Any]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> [part.shape for part in minibatches(np.zeros((70, 2), np.float32), 32)]
     [(32, 2), (32, 2), (6, 2)]
     """
@@ -134,29 +134,7 @@ class DataModule(TensorDataModule):
 class SyntheticRegressionData(SyntheticData, DataModule):
     """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
 
-    Parameters
-    ----------
-    w
-        The weights: an array of shape (features,) or (features, 1), or a list.
-    b
-        The intercept.
-    noise
-        The standard deviation of the noise.
-    num_train, num_val
-        How many rows to train on, and to validate on; the training rows come first.
-    batch_size
-        Rows in a minibatch; read when a loader is asked for.
-    seed
-        Of the rows and of their order; the same seed gives the same data, whoever asks.
-    fresh
-        Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
-
-    Attributes
-    ----------
-    X, y : jax.Array
-        The features, shape (num_train + num_val, features), and responses, shape (num_train + num_val, 1), float32.
-    rows : Rows
-        The same, as planted knows them: for `planted.check(model, data.rows)`.
+    Its arguments, and what it has, are those of the book's class; `X` and `y` are of type `jax.Array`.
 
     Examples
     --------
@@ -177,28 +155,24 @@ def fit(
 
     Parameters and result as for `planted.sgd`; the loader must give JAX arrays.
     """
-    epochs, lr = training_settings(epochs, lr)
 
     def half_squared_error(parameters: tuple[Any, Any], X: Any, y: Any) -> Any:
         w, b = parameters
         return 0.5 * jnp.mean((X @ w + b - y) ** 2)
 
-    @jax.jit
-    def step(parameters: tuple[Any, Any], X: Any, y: Any) -> tuple[Any, Any]:
-        loss, gradients = jax.value_and_grad(half_squared_error)(parameters, X, y)
-        return jax.tree.map(lambda p, g: p - lr * g, parameters, gradients), loss
+    def begin(X: Any, lr: float) -> Any:
+        parameters = jnp.zeros((X.shape[1], 1), X.dtype), jnp.zeros(1, X.dtype)
 
-    parameters: Any = None
-    for epoch in range(epochs):
-        losses, counts = [], []
-        for X, y in loader:
-            if parameters is None:
-                parameters = jnp.zeros((X.shape[1], 1), X.dtype), jnp.zeros(1, X.dtype)
-            parameters, loss = step(parameters, X, y)
-            losses.append(loss)
-            counts.append(len(X))
-        if parameters is None:
-            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
-        if on_epoch is not None:
-            on_epoch(epoch, Estimate(*parameters), float(np.average(np.array(losses), weights=counts)))
-    return Estimate(*parameters)
+        @jax.jit
+        def stepped(parameters: tuple[Any, Any], X: Any, y: Any) -> tuple[Any, Any]:
+            loss, gradients = jax.value_and_grad(half_squared_error)(parameters, X, y)
+            return jax.tree.map(lambda p, g: p - lr * g, parameters, gradients), loss
+
+        def step(X: Any, y: Any) -> Any:
+            nonlocal parameters
+            parameters, loss = stepped(parameters, X, y)
+            return loss
+
+        return step, lambda: parameters
+
+    return descend(loader, epochs, lr, on_epoch, begin)

@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
-from planted._errors import InvalidValueError, MissingFrameworkError
-from planted._fit import Estimate, training_settings
+from planted._errors import MissingFrameworkError
+from planted._fit import Estimate, descend
 
 try:
     import mxnet as mx
@@ -62,29 +62,7 @@ class DataModule(TensorDataModule):
 class SyntheticRegressionData(SyntheticData, DataModule):
     """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
 
-    Parameters
-    ----------
-    w
-        The weights: an array of shape (features,) or (features, 1), or a list.
-    b
-        The intercept.
-    noise
-        The standard deviation of the noise.
-    num_train, num_val
-        How many rows to train on, and to validate on; the training rows come first.
-    batch_size
-        Rows in a minibatch; read when a loader is asked for.
-    seed
-        Of the rows and of their order; the same seed gives the same data, whoever asks.
-    fresh
-        Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
-
-    Attributes
-    ----------
-    X, y : mxnet.np.ndarray
-        The features, shape (num_train + num_val, features), and responses, shape (num_train + num_val, 1), float32.
-    rows : Rows
-        The same, as planted knows them: for `planted.check(model, data.rows)`.
+    Its arguments, and what it has, are those of the book's class; `X` and `y` are of type `mxnet.np.ndarray`.
 
     Examples
     --------
@@ -106,30 +84,21 @@ def fit(
 
     Parameters and result as for `planted.sgd`; the loader must give MXNet arrays.
     """
-    epochs, lr = training_settings(epochs, lr)
-    with mx.util.np_shape(active=True):  # a loss has no axes
-        return _descend(loader, epochs, lr, on_epoch)
 
+    def begin(X: Any, lr: float) -> Any:
+        w, b = (mx.np.zeros(shape, dtype=X.dtype) for shape in ((X.shape[1], 1), (1,)))
+        w.attach_grad()
+        b.attach_grad()
 
-def _descend(loader: Any, epochs: int, lr: float, on_epoch: Callable[[int, Estimate, float], None] | None) -> Estimate:
-    w: Any = None
-    b: Any = None
-    for epoch in range(epochs):
-        loss_sum, n = 0.0, 0
-        for X, y in loader:
-            if w is None:
-                w, b = (mx.np.zeros(shape, dtype=X.dtype) for shape in ((X.shape[1], 1), (1,)))
-                w.attach_grad()
-                b.attach_grad()
+        def step(X: Any, y: Any) -> Any:
             with mx.autograd.record():
                 loss = 0.5 * ((mx.np.dot(X, w) + b - y) ** 2).mean()
             loss.backward()
             w[:] -= lr * w.grad
             b[:] -= lr * b.grad
-            loss_sum += float(loss) * len(X)
-            n += len(X)
-        if w is None:
-            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
-        if on_epoch is not None:
-            on_epoch(epoch, Estimate(w, b), loss_sum / n)
-    return Estimate(w, b)
+            return loss
+
+        return step, lambda: (w, b)
+
+    with mx.util.np_shape(active=True):  # a loss has no axes
+        return descend(loader, epochs, lr, on_epoch, begin)

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
-from planted._errors import InvalidTypeError, InvalidValueError, MissingFrameworkError
-from planted._fit import Estimate, training_settings
+from planted._errors import InvalidTypeError, MissingFrameworkError
+from planted._fit import Estimate, descend
 from planted._loader import Loader
 
 try:
@@ -77,29 +77,7 @@ class DataModule(TensorDataModule):
 class SyntheticRegressionData(SyntheticData, DataModule):
     """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
 
-    Parameters
-    ----------
-    w
-        The weights: a tensor of shape (features,) or (features, 1), or a list.
-    b
-        The intercept.
-    noise
-        The standard deviation of the noise.
-    num_train, num_val
-        How many rows to train on, and to validate on; the training rows come first.
-    batch_size
-        Rows in a minibatch; read when a loader is asked for.
-    seed
-        Of the rows and of their order; the same seed gives the same data, whoever asks.
-    fresh
-        Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
-
-    Attributes
-    ----------
-    X, y : tf.Tensor
-        The features, shape (num_train + num_val, features), and responses, shape (num_train + num_val, 1), float32.
-    rows : Rows
-        The same, as planted knows them: for `planted.check(model, data.rows)`.
+    Its arguments, and what it has, are those of the book's class; `X` and `y` are of type `tf.Tensor`.
 
     Examples
     --------
@@ -163,28 +141,18 @@ def fit(
 
     Parameters and result as for `planted.sgd`; the loader must give tensors.
     """
-    epochs, lr = training_settings(epochs, lr)
-    w: Any = None
-    b: Any = None
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
-    def step(X: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = 0.5 * tf.reduce_mean(tf.square(X @ w + b - y))
-        for parameter, gradient in zip((w, b), tape.gradient(loss, (w, b)), strict=True):
-            parameter.assign_sub(lr * gradient)
-        return loss
+    def begin(X: tf.Tensor, lr: float) -> Any:
+        w, b = tf.Variable(tf.zeros((X.shape[1], 1), X.dtype)), tf.Variable(tf.zeros(1, X.dtype))
 
-    for epoch in range(epochs):
-        loss_sum, n = 0.0, 0
-        for X, y in loader:
-            if w is None:
-                w = tf.Variable(tf.zeros((X.shape[1], 1), X.dtype))
-                b = tf.Variable(tf.zeros(1, X.dtype))
-            loss_sum += float(step(X, y)) * len(X)
-            n += len(X)
-        if w is None:
-            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
-        if on_epoch is not None:
-            on_epoch(epoch, Estimate(w, b), loss_sum / n)
-    return Estimate(w, b)
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
+        def step(X: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                loss = 0.5 * tf.reduce_mean(tf.square(X @ w + b - y))
+            for parameter, gradient in zip((w, b), tape.gradient(loss, (w, b)), strict=True):
+                parameter.assign_sub(lr * gradient)
+            return loss
+
+        return step, lambda: (w, b)
+
+    return descend(loader, epochs, lr, on_epoch, begin)

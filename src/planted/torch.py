@@ -11,23 +11,21 @@ torch's own input pipelines. Nothing of torch is anywhere else in the package::
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from planted import _lightning
 from planted._book import (
-    ArrayRows,
     Framework,
     HyperParameters,
     SyntheticData,
     TensorDataModule,
     add_to_class,
-    equally_long,
 )
-from planted._errors import InvalidValueError, MissingFrameworkError
-from planted._fit import Estimate, training_settings
+from planted._errors import MissingFrameworkError
+from planted._fit import Estimate, descend
+from planted._sources import Arrays, equally_long
 from planted._torch_data import Dataset, IterableDataset
 from planted._types import RowNumbers
 
@@ -67,16 +65,25 @@ def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:
     return torch.split(tensor, max(1, batch_size))
 
 
-class _TensorRows(ArrayRows):
-    """Tensors, which stay on their device."""
+class _TensorRows:
+    """Tensors, equally long, as a source of a `Loader`: they stay on their device."""
+
+    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
+        equally_long(tensors)
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
 
     def take(self, rows: RowNumbers) -> tuple[torch.Tensor, ...]:
         index = torch.as_tensor(np.asarray(rows, dtype=np.int64))
-        return tuple(torch.index_select(tensor, 0, index.to(tensor.device)) for tensor in self.arrays)
+        return tuple(torch.index_select(tensor, 0, index.to(tensor.device)) for tensor in self.tensors)
 
-    @cached_property
-    def _fingerprint(self) -> str:
-        return ArrayRows([tensor.detach().cpu().numpy() for tensor in self.arrays]).fingerprint()
+    def fingerprint(self) -> str:
+        return Arrays(self.tensors).fingerprint()
+
+    def __repr__(self) -> str:
+        return f"<tensors: {', '.join(str(tuple(tensor.shape)) for tensor in self.tensors)}>"
 
 
 class DataModule(TensorDataModule):
@@ -92,29 +99,7 @@ class DataModule(TensorDataModule):
 class SyntheticRegressionData(SyntheticData, DataModule):
     """The book's synthetic data for linear regression: ``y = X w + b + noise e``, with w and b known.
 
-    Parameters
-    ----------
-    w
-        The weights: a tensor of shape (features,) or (features, 1), or a list.
-    b
-        The intercept.
-    noise
-        The standard deviation of the noise.
-    num_train, num_val
-        How many rows to train on, and to validate on; the training rows come first.
-    batch_size
-        Rows in a minibatch; read when a loader is asked for.
-    seed
-        Of the rows and of their order; the same seed gives the same data, whoever asks.
-    fresh
-        Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
-
-    Attributes
-    ----------
-    X, y : torch.Tensor
-        The features, shape (num_train + num_val, features), and responses, shape (num_train + num_val, 1), float32.
-    rows : Rows
-        The same, as planted knows them: for `planted.check(model, data.rows)`.
+    Its arguments, and what it has, are those of the book's class; `X` and `y` are of type `torch.Tensor`.
 
     Examples
     --------
@@ -135,24 +120,20 @@ def fit(
 
     Parameters and result as for `planted.sgd`; the loader must give torch tensors.
     """
-    epochs, lr = training_settings(epochs, lr)
-    layer: Any = None
-    for epoch in range(epochs):
-        loss_sum, n = 0.0, 0
-        for X, y in loader:
-            if layer is None:
-                layer = torch.nn.utils.skip_init(torch.nn.Linear, X.shape[1], 1, dtype=X.dtype)
-                for parameter in layer.parameters():
-                    torch.nn.init.zeros_(parameter)
-                optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
+
+    def begin(X: torch.Tensor, lr: float) -> Any:
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, X.shape[1], 1, dtype=X.dtype)
+        for parameter in layer.parameters():
+            torch.nn.init.zeros_(parameter)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
+
+        def step(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             loss = 0.5 * torch.nn.functional.mse_loss(layer(X), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            loss_sum += loss.item() * len(X)
-            n += len(X)
-        if layer is None:
-            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
-        if on_epoch is not None:
-            on_epoch(epoch, Estimate(layer.weight, layer.bias), loss_sum / n)
-    return Estimate(layer.weight, layer.bias)
+            return loss.detach()
+
+        return step, lambda: (layer.weight, layer.bias)
+
+    return descend(loader, epochs, lr, on_epoch, begin)
