@@ -401,6 +401,18 @@ def test_fit_is_sgd_done_by_the_framework(case, d2l):
         d2l.fit([], 0)
 
 
+def test_fit_reads_a_ranks_share(case, d2l):
+    """Empty batches, which a rank may get at the end of an epoch, change nothing; row numbers are not read."""
+    rows = planted.regression([2.0, -3.4], 4.2, n=9)
+    loader = planted.Loader(rows, 8, rank=0, world_size=4, framework=case.name, with_index=True)
+    assert [len(X) for X, *_ in loader.read(0)] == [2, 0]
+    ours = planted.sgd(planted.Loader(rows, 8, rank=0, world_size=4), 3, 0.1)
+    losses = []
+    theirs = d2l.fit(loader, 3, 0.1, on_epoch=lambda epoch, estimate, loss: losses.append(loss))
+    np.testing.assert_allclose(theirs.parameters, ours.parameters, rtol=1e-5)
+    assert np.isfinite(losses).all()
+
+
 # ---- absence ------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,12 @@ def test_a_tf_dataset_is_the_loader(dataset, own):
     assert same_rows(np.concatenate([X.numpy() for X, _, _ in found]), rows)
 
 
+def test_a_tf_dataset_of_more_rows_than_python_counts(dataset):
+    batches = dataset(planted.Loader(planted.regression([1.0] * 3, n=2**63), 256))
+    assert batches.element_spec[0].shape == (256, 3)
+    assert int(batches.cardinality()) == 2**55
+
+
 def test_a_tf_dataset_composes(dataset):
     """Repeat, prefetch, map: as any other; whole batches have a known shape; float64 and no rows work."""
     batches = dataset(planted.Loader(ROWS, 100))

@@ -392,6 +392,7 @@ import signal
 import planted
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 rows = planted.regression([1.0] * 16, n=10**9)
+next(iter(planted.Loader(rows, 256, prefetch={prefetch})))  # imported and compiled: the signal meets the loop alone
 print("ready", flush=True)
 try:
     for epoch in range(1000):
@@ -402,7 +403,7 @@ except KeyboardInterrupt:
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
-    time.sleep(1.5)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     try:
         out, _ = process.communicate(timeout=30)
