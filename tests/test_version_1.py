@@ -10,6 +10,7 @@ import pytest
 
 import planted
 from planted import _random
+from planted._blocks import BlockOrder, Blocks
 
 HERE = Path(__file__).resolve().parent
 PAGE = (HERE.parent / "docs" / "version-1.md").read_text(encoding="utf-8")
@@ -84,6 +85,24 @@ def test_permutation(n, seed, epoch, salt):
     assert order.inverse().take(positions).tolist() == [
         version_1.position_of(r, n, seed, epoch, salt) for r in positions
     ]
+
+
+@pytest.mark.parametrize(("seed", "epoch", "salt"), [(0, 0, ""), (714, 3, "Übung №1"), (2**200, 2**70, "a/b")])
+@pytest.mark.parametrize(
+    ("edges", "pool"),
+    [
+        ([0], 3),
+        ([0, 1], 1),
+        ([*range(0, 60, 2), 59], 1),  # pools beyond the ninth: their numbers are hexadecimal
+        ([0, 3, 4, 9, 20, 21, 22, 30], 3),
+        ([0, 5, *range(12, 300, 7), 300], 40),
+        ([0, 5, *range(12, 9_000, 7), 9_000], 10**9),  # more rows in a pool than a table has
+    ],
+)
+def test_block_order(edges, pool, seed, epoch, salt):
+    """The block shuffle is that of the page, for blocks of equal and of unequal sizes."""
+    order = BlockOrder(Blocks.from_edges(edges), pool, seed, epoch, salt)
+    assert order.take(range(edges[-1])).tolist() == version_1.block_order(edges, pool, seed, epoch, salt)
 
 
 # ---- what the page says: its constants ------------------------------------------------------------------------
@@ -291,6 +310,8 @@ PAGE_ROWS = [(0, "", 0), (0, "", 1), (714, "", 0), (714, "", 12345), (714, "", 2
 PAGE_ROWS += [(714, SALT, 0), (2**200, "", 0)]
 PAGE_ORDERS = [(n, 714, 0, "") for n in (5, 4096, 4097, 65_537, 10**12, 2**63)]
 PAGE_ORDERS += [(10**12, 714, 1, ""), (10**12, 714, 0, SALT), (10**12, 2**200, 0, "")]
+PAGE_BLOCK_ORDERS = [(10, 2, 2, 2, 714, 0, ""), (10, 3, 4, 3, 714, 10, SALT), (50_000, 3, 7, 500, 714, 0, "")]
+PAGE_BLOCK_ORDERS += [(50_000, 3, 7, 500, 2**200, 1, ""), (50_000, 963, 963, 52, 714, 0, "")]
 RANDOM123 = (  # the known-answer vectors of the Random123 library
     ((0, 0, 0, 0), (0, 0), "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
@@ -306,6 +327,7 @@ LABELS = (
     ("weights", 2**200, "", None),
     ("order", 714, SALT, 0),
     ("order", 255, "a/b", 16),
+    ("pool1a", 714, "", 0),
 )
 
 
@@ -367,6 +389,16 @@ def answers_orders():
     return table("| n | seed | epoch | salt | positions 0, 1 | position n - 1 | of row 0 |", lines)
 
 
+def answers_block_orders():
+    """The table of block orders."""
+    lines = []
+    for n, first, size, pool, seed, epoch, salt in PAGE_BLOCK_ORDERS:
+        rows = version_1.block_order([0, *range(first, n, size), n], pool, seed, epoch, salt)
+        cells = [n, first, size, pool, number(seed), epoch, salted(salt), f"{rows[0]}, {rows[1]}", rows[-1]]
+        lines += ["| " + " | ".join(map(str, cells)) + " |"]
+    return table("| n | first block | others | pool | seed | epoch | salt | positions 0, 1 | position n - 1 |", lines)
+
+
 ANSWERS = {
     "philox": answers_philox,
     "keys": answers_keys,
@@ -374,6 +406,7 @@ ANSWERS = {
     "float64": lambda: answers_rows("float64"),
     "weights": answers_weights,
     "orders": answers_orders,
+    "block-orders": answers_block_orders,
 }
 
 
@@ -412,3 +445,10 @@ def test_order_answers_are_planted():
         order = planted.permutation(n, seed, epoch, salt=salt)
         first = ", ".join(map(str, order.take([0, 1]).tolist()))
         assert f"| {first} | {order[n - 1]} | {order.inverse()[0]} |\n" in PAGE
+
+
+def test_block_order_answers_are_planted():
+    """Planted makes the block orders in the page's table."""
+    for n, first, size, pool, seed, epoch, salt in PAGE_BLOCK_ORDERS:
+        a, b, z = BlockOrder(Blocks(n, size, first), pool, seed, epoch, salt).take([0, 1, n - 1]).tolist()
+        assert f"| {epoch} | {salted(salt)} | {a}, {b} | {z} |\n" in PAGE

@@ -333,9 +333,9 @@ def feistel(p: int, n: int, K: tuple[int, ...], steps: range) -> int:
     return left << R | right
 
 
-def row_at(p: int, n: int, seed: int, epoch: int, salt: str = "") -> int:
+def row_at(p: int, n: int, seed: int, epoch: int, salt: str = "", purpose: str = "order") -> int:
     """The row number at a position."""
-    K = key_words("order", seed, salt, epoch)
+    K = key_words(purpose, seed, salt, epoch)
     return table(n, *K[:2])[p] if n <= 4096 else _walk(p, n, K, range(8))
 
 
@@ -350,3 +350,25 @@ def _walk(p: int, n: int, K: tuple[int, ...], steps: range) -> int:
     while p >= n:
         p = feistel(p, n, K, steps)
     return p
+
+
+# ---- the block shuffle ----------------------------------------------------------------------------------------
+
+
+def block_order(edges: list[int], pool: int, seed: int, epoch: int, salt: str = "") -> list[int]:
+    """The row numbers at all positions."""
+
+    def permuted(purpose: str, n: int) -> list[int]:
+        return [row_at(p, n, seed, epoch, salt, purpose) for p in range(n)]
+
+    N = len(edges) - 1
+    P = (N + pool - 1) // pool
+    order: list[int] = []
+    places = permuted("blocks", N)
+    for p in range(P):
+        rows: list[int] = []
+        for j in range(p * N // P, (p + 1) * N // P):
+            k = places[j]
+            rows += range(edges[k], edges[k + 1])
+        order += [rows[i] for i in permuted(f"pool{p:x}", len(rows))]
+    return order

@@ -6,8 +6,9 @@ are recognised by what they can do (`detach`, `asnumpy`, ...), so that no framew
 
 import math
 import operator
+import re
 from collections.abc import Iterable
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._types import FloatArray, RowNumbers
 
 DType = Literal["float32", "float64"]
+UNITS: Final = {"": 1} | {f"{p}{b}": s ** (i + 1) for b, s in (("b", 1000), ("ib", 1024)) for i, p in enumerate("kmgt")}
+BYTES: Final = re.compile(r"(\d+(?:_\d+)*\.?\d*(?:e[+-]?\d+)?|\.\d+)\s*(?:b|([kmgt]i?b))?", re.ASCII | re.IGNORECASE)
+MOST_BYTES: Final = 1 << 63
 
 
 def whole(value: object, name: str, *, rule: str = "an integer", remedy: str) -> int:
@@ -71,6 +75,31 @@ def real(value: object, name: str, *, minimum: float = -math.inf, remedy: str) -
     if number < minimum:
         raise InvalidValueError(f"{name}={number} must be at least {minimum:g}: {remedy}")
     return number
+
+
+def bytes_of(value: object, name: str, *, remedy: str = "use a number of bytes, or a text such as '256MiB'") -> int:
+    """A positive number of bytes, from an integer or a text with a unit: KiB, MiB ... of 1024, kB, MB ... of 1000.
+
+    >>> bytes_of("256MiB", "memory"), bytes_of("64 KiB", "memory"), bytes_of("1.5GB", "memory"), bytes_of(512, "memory")
+    (268435456, 65536, 1500000000, 512)
+    """
+    if isinstance(value, str):
+        match = BYTES.fullmatch(value.strip())
+        if not match:
+            raise InvalidValueError(f"{name}={_short(value)} is not a number of bytes: {remedy}")
+        number: float = float(match[1]) * UNITS[(match[2] or "").lower()]
+    else:
+        number = whole(value, name, rule="a number of bytes, an integer or a text", remedy=remedy)
+    if not 1 <= number <= MOST_BYTES:
+        raise InvalidValueError(f"{name}={_short(value)} must be at least 1 byte and at most 2^63: {remedy}")
+    return round(number)
+
+
+def flag(value: object, name: str) -> bool:
+    """True or False, Python's or NumPy's; nothing else is taken for either."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InvalidTypeError(f"{name}={_short(value)} must be True or False")
+    return bool(value)
 
 
 def dtype_name(dtype: object) -> DType:

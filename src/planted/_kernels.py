@@ -348,6 +348,30 @@ def gather(rows, X, y, X_out, y_out):
         y_out[i, 0] = y[row, 0]
 
 
+@_compiled
+def gather_block_rows(rows, matrix, X_out, y_out):
+    """Rows of a matrix that holds features and response side by side, as `gather` takes those of two arrays."""
+    features = matrix.shape[1] - 1
+    for i in range(rows.size):
+        ahead = rows[min(i + AHEAD, rows.size - 1)]
+        prefetch(matrix, ahead, 0)
+        prefetch(matrix, ahead, features)
+        row = rows[i]
+        for j in range(features):
+            X_out[i, j] = matrix[row, j]
+        y_out[i, 0] = matrix[row, features]
+
+
+@_compiled
+def placed(rows, starts, size, out):
+    """``out = starts[rows // size] + rows % size``, int64: where rows are, if blocks of `size` begin at ``starts``."""
+    unsigned = U64(size)
+    for i in range(rows.size):
+        row = U64(rows[i])
+        block = row // unsigned
+        out[i] = starts[block] + I64(row - block * unsigned)
+
+
 # ---- the order ------------------------------------------------------------------------------------------------
 
 MIXER0, MIXER1 = (U32(m) for m in _random.MIXERS)

@@ -1,7 +1,7 @@
 """The loader: rows in minibatches, epoch after epoch, in a known order, resumable anywhere.
 
 What comes in: rows (anything with a length and a vectorised ``take``) and an order. What goes out: minibatches of the
-framework's arrays. The vocabulary:
+framework's arrays. Rows on disk are read in blocks, through `_pool`. The vocabulary:
 
 - *epoch*: one reading of all rows; each ``for`` over a loader is the next epoch, in a new order if it shuffles.
 - *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
@@ -18,20 +18,26 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from planted._adapters import cutter
+from planted._blocks import BlockOrder, PoolPlan, plan_pool
 from planted._draw import cores
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._input import integer, rows_like, seed_and_salt, spelled
+from planted._input import bytes_of, flag, integer, rows_like, seed_and_salt, spelled
 from planted._order import Order, Permutation, Sequential
 from planted._pipeline import Steps
+from planted._pool import Lease, PoolReader
 from planted._sources import Batches
 
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
+BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
+
+Wanted = TypeVar("Wanted")
+Shuffle: TypeAlias = bool | Literal["blocks", "rows"]
 
 
 @dataclass(slots=True)
@@ -67,7 +73,9 @@ class Loader(Steps):
     batch_size
         Rows in a global batch. With several ranks each gets its share of it.
     shuffle
-        A new pseudorandom order each epoch, or the order of the row numbers.
+        True for a new pseudorandom order each epoch, False for the order of the row numbers. On disk, True means
+        ``"blocks"``: blocks are read in random order, and mixed with as many others as fit the memory. ``"rows"`` mixes
+        all rows wherever they are, at the price of random reads.
     drop_last
         Whether an incomplete last batch is dropped.
     seed, salt
@@ -86,6 +94,9 @@ class Loader(Steps):
         Batches are (X, y, row numbers); ``rows.take(row numbers)`` gives X and y again.
     prefetch
         How many chunks (of about two megabytes, or one batch) are made ahead; 0 makes them in the calling thread.
+    memory
+        What the block shuffle may use, in bytes or as a text such as ``"256MiB"``. The more, the better it mixes: the
+        loader's ``repr`` says how well. Its order depends on it; without the block shuffle it has no effect.
 
     Raises
     ------
@@ -118,7 +129,7 @@ class Loader(Steps):
         rows: Any,
         batch_size: int = 32,
         *,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         drop_last: bool = False,
         seed: int = 0,
         salt: str = "",
@@ -128,6 +139,7 @@ class Loader(Steps):
         fresh: bool = False,
         with_index: bool = False,
         prefetch: int = 2,
+        memory: int | str = "256MiB",
     ) -> None:
         if isinstance(rows, Steps):
             raise InvalidTypeError(f"{rows!r} is a stream, not rows: batch it with its own method batch(size)")
@@ -137,8 +149,8 @@ class Loader(Steps):
             )
         self.rows = rows_like(rows)
         self.batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
-        self.shuffle = _flag(shuffle, "shuffle")
-        self.drop_last = _flag(drop_last, "drop_last")
+        self.shuffle = _shuffle(shuffle, rows)
+        self.drop_last = flag(drop_last, "drop_last")
         self.seed, self.salt = seed_and_salt(seed, salt)
         self.world_size = integer(world_size, "world_size", minimum=1, remedy="use the number of ranks")
         if self.world_size > self.batch_size:
@@ -150,9 +162,11 @@ class Loader(Steps):
             rank, "rank", minimum=0, maximum=self.world_size - 1, remedy=f"ranks of {world_size} count from 0"
         )
         self.framework = framework
-        self.fresh = _flag(fresh, "fresh")
-        self.with_index = _flag(with_index, "with_index")
+        self.fresh = flag(fresh, "fresh")
+        self.with_index = flag(with_index, "with_index")
         self._ahead = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
+        self.memory = bytes_of(memory, "memory")
+        self._plan: PoolPlan | None = plan_pool(rows, self.memory) if self.shuffle == "blocks" else None
         self._cut = cutter(framework)
         self._n = int(getattr(rows, "n", None) or len(rows))
         self._next = (0, 0)
@@ -228,14 +242,15 @@ class Loader(Steps):
             If the state is of other rows, another order, or another version; the loader stays as it was.
         """
         expected = self._settings()
-        if not isinstance(state, Mapping) or set(state) != {"epoch", "batch", *expected}:
+        names = {"epoch", "batch", *expected}
+        if not isinstance(state, Mapping) or set(state) - BLOCK_SETTINGS != names - BLOCK_SETTINGS:
             raise StateError(f"state={state!r} is not a loader's state: pass what loader.state_dict() returned")
         for name, value in expected.items():
-            if state[name] != value or type(state[name]) is not type(value):
-                raise StateError(
-                    f"the state has {name}={state[name]!r}, this loader {name}={value!r}: "
-                    "load it into a loader of the same rows and settings"
-                )
+            if state.get(name) != value or type(state[name]) is not type(value):
+                remedy = "load it into a loader of the same rows and settings"
+                if name in BLOCK_SETTINGS:
+                    remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
+                raise StateError(f"the state has {name}={state.get(name)!r}, this loader {name}={value!r}: {remedy}")
         epoch = integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0")
         last = max(0, len(self) - 1)
         batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
@@ -247,7 +262,8 @@ class Loader(Steps):
         parts = [
             f"{self.rows!r}",
             f"batch_size={self.batch_size}",
-            f"shuffle={self.shuffle}",
+            f"shuffle={self.shuffle!r}"
+            + (f" ({self._plan.mixing(self.batch_size)})" if self._plan is not None else ""),
             f"seed={spelled(self.seed)}",
         ]
         if self.world_size > 1:
@@ -267,37 +283,61 @@ class Loader(Steps):
             "fresh": self.fresh,
             "seed": spelled(self.seed),
             "salt": self.salt,
+            **(self._plan.settings() if self._plan is not None else {}),
         }
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
     def _batches(self, cursor: _Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
+        wanted = range(cursor.batch, len(self), step)
+        filled = self._read_blocks if self._plan is not None else self._take_rows
+        for arrays, size in filled(cursor.epoch, wanted) if wanted else ():
+            # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
+            for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
+                cursor.batch += step
+                yield batch
+
+    def _take_rows(self, epoch: int, wanted: range) -> Iterator[_Filled]:
+        """Chunks of rows that are taken by number."""
         source, offset = self.rows, 0
         if self.fresh:
-            source = self.rows.fresh(cursor.epoch)
+            source = self.rows.fresh(epoch)
             offset = source.start - self.rows.start
         order: Order = Sequential(self._n)
         if self.shuffle:
-            order = Permutation(self._n, self.seed, cursor.epoch, self.salt)
+            order = Permutation(self._n, self.seed, epoch, self.salt)
 
         def make(chunk: _Chunk) -> _Filled:
             numbers = order.take(self._positions(chunk))
             arrays = tuple(source.take(numbers))
             return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
-        wanted = range(cursor.batch, len(self), step)
-        per_chunk = self._batches_a_chunk() if wanted else 1
-        ahead = self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
-        for arrays, size in _made(self._chunks(wanted, per_chunk), make, ahead):
-            # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
-            for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
-                cursor.batch += step
-                yield batch
+        per_chunk = self._batches_a_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
+        return _made(self._chunks(wanted, per_chunk), make, self._chunks_ahead(wanted, per_chunk))
 
-    def _batches_a_chunk(self) -> int:
-        row_bytes = sum(int(array.nbytes) for array in self.rows.take([0]))
+    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[_Filled]:
+        """Chunks of rows that are gathered from pools of blocks."""
+        plan = self._plan
+        assert plan is not None
+        limit = min(CHUNK_BYTES, plan.chunks_bytes // (self._ahead + 2))  # in flight: those ahead, two in hand
+        per_chunk = self._batches_a_chunk(plan.row_bytes, limit)
+        order = BlockOrder(plan.blocks, plan.pool, self.seed, epoch, self.salt)
+        positions = map(self._positions, self._chunks(wanted, per_chunk))
+        reader = PoolReader(self.rows, order, plan.slots, positions, with_index=self.with_index)
+
+        def make(leased: tuple[Lease, int]) -> _Filled:
+            lease, size = leased
+            return _Filled(reader.gather(lease), size)
+
+        leased = ((reader.lease(self._positions(chunk)), chunk.size) for chunk in self._chunks(wanted, per_chunk))
+        return _made(leased, make, self._chunks_ahead(wanted, per_chunk), reader.close)
+
+    def _batches_a_chunk(self, row_bytes: int, limit: int) -> int:
         lo, hi = self._share(self.batch_size)
-        return max(1, CHUNK_BYTES // max(1, row_bytes * (hi - lo)))
+        return max(1, limit // max(1, row_bytes * (hi - lo)))
+
+    def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:
+        return self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
 
     def _chunks(self, wanted: range, per_chunk: int) -> Iterator[_Chunk]:
         """The batches that are wanted, cut into chunks; an incomplete last batch is one of its own."""
@@ -324,10 +364,15 @@ class Loader(Steps):
         return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
 
 
-def _made(chunks: Iterator[_Chunk], make: Callable[[_Chunk], _Filled], ahead: int) -> Iterator[_Filled]:
+def _made(
+    chunks: Iterator[Wanted], make: Callable[[Wanted], _Filled], ahead: int, close: Callable[[], None] = lambda: None
+) -> Iterator[_Filled]:
     """The chunks, filled: `ahead` of them by background threads, before they are asked for."""
     if not ahead:
-        yield from map(make, chunks)
+        try:
+            yield from map(make, chunks)
+        finally:
+            close()
         return
     pool = ThreadPoolExecutor(min(ahead, cores()), thread_name_prefix="planted-loader")
     try:
@@ -336,10 +381,17 @@ def _made(chunks: Iterator[_Chunk], make: Callable[[_Chunk], _Filled], ahead: in
             pending.extend(pool.submit(make, chunk) for chunk in itertools.islice(chunks, 1))
             yield pending.popleft().result()
     finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
+        close()  # first: a chunk may wait for what only those give back that are cancelled now
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _flag(value: object, name: str) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise InvalidTypeError(f"{name}={value!r} must be True or False")
-    return bool(value)
+def _shuffle(value: object, rows: Any) -> Shuffle:
+    """The order, by the name that a state has for it: all rows mixed is True wherever rows have no blocks."""
+    in_blocks = hasattr(rows, "partition")
+    if isinstance(value, (bool, np.bool_)):
+        return "blocks" if value and in_blocks else bool(value)
+    if not isinstance(value, str) or value not in ("blocks", "rows"):
+        raise InvalidTypeError(f"shuffle={value!r} must be True, False, 'blocks' or 'rows'")
+    if value == "blocks" and not in_blocks:
+        raise InvalidValueError(f"shuffle='blocks' needs rows kept on disk, in blocks, not {rows!r}: use shuffle=True")
+    return cast("Shuffle", value) if in_blocks else True

@@ -28,16 +28,16 @@ PASS_VALUES = 8  # the work of one position, counted in values of a row
 
 
 @lru_cache(maxsize=64)
-def _key(seed: int, salt: str, epoch: int) -> tuple[np.uint32, ...]:
-    return tuple(map(np.uint32, key_words("order", seed, salt=salt, epoch=epoch)))
+def _key(purpose: str, seed: int, salt: str, epoch: int) -> tuple[np.uint32, ...]:
+    return tuple(map(np.uint32, key_words(purpose, seed, salt=salt, epoch=epoch)))
 
 
 @lru_cache(maxsize=16)
-def _table(n: int, seed: int, salt: str, epoch: int, inverse: bool) -> RowNumbers:
+def _table(n: int, purpose: str, seed: int, salt: str, epoch: int, inverse: bool) -> RowNumbers:
     from planted import _kernels
 
     table = np.empty(n, np.int64)
-    key = _key(seed, salt, epoch)
+    key = _key(purpose, seed, salt, epoch)
     _kernels.shuffled_table(key[0], key[1], table)
     if inverse:
         table[table.copy()] = np.arange(n)
@@ -78,13 +78,17 @@ class Sequential:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Permutation:
-    """A shuffle of ``range(n)`` that needs no table. Made by `permutation`."""
+    """A shuffle of ``range(n)`` that needs no table. Made by `permutation`.
+
+    Shuffles of one seed for different purposes, such as that of blocks and that of rows, have nothing in common.
+    """
 
     n: int
     seed: int
     epoch: int
     salt: str = ""
     inverted: bool = False
+    purpose: str = "order"
 
     def __len__(self) -> int:
         """How many positions there are."""
@@ -119,7 +123,8 @@ class Permutation:
     def __repr__(self) -> str:
         """The call that makes it."""
         salt = f", salt={self.salt!r}" if self.salt else ""
-        call = f"permutation({self.n}, seed={spelled(self.seed)}, epoch={spelled(self.epoch)}{salt})"
+        purpose = f", purpose={self.purpose!r}" if self.purpose != "order" else ""
+        call = f"permutation({self.n}, seed={spelled(self.seed)}, epoch={spelled(self.epoch)}{salt}{purpose})"
         return f"{call}.inverse()" if self.inverted else call
 
     def __getitem__(self, position: int) -> int:
@@ -157,10 +162,11 @@ class Permutation:
         from planted import _kernels
 
         if self.n <= SMALL:
-            np.take(_table(self.n, self.seed, self.salt, self.epoch, self.inverted), positions, out=out, mode="clip")
+            table = _table(self.n, self.purpose, self.seed, self.salt, self.epoch, self.inverted)
+            np.take(table, positions, out=out, mode="clip")
             return
         left, right = feistel_bits(self.n)
-        key = _key(self.seed, self.salt, self.epoch)
+        key = _key(self.purpose, self.seed, self.salt, self.epoch)
         _kernels.walk(positions, np.uint64(self.n), np.uint64(left), np.uint64(right), key, self.inverted, out)
 
 
