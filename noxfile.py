@@ -18,6 +18,7 @@ DOCTESTS = ("-q", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs")
 MXNET_TESTS = tuple(
     f"tests/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers", "loader", "rows")
 )
+STORES = ("s3fs", "moto[server]")  # a store of this machine, which speaks S3
 OLDEST = (
     "numpy==1.23.5",
     "numba==0.57.1",
@@ -26,6 +27,9 @@ OLDEST = (
     "rich==13.0.0",
     "matplotlib==3.7.1",
     "pyparsing==3.0.9",
+    "xxhash==3.0.0",
+    "pyarrow==14.0.1",
+    "fsspec==2023.1.0",
 )
 
 
@@ -42,18 +46,18 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Everything that needs no framework, where none is installed."""
-    session.install(".", *TESTS)
+    session.install(".[arrow,remote]", *STORES, *TESTS)
     session.run(
         "python", "-c", "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'jax', 'tensorflow')))"
     )
-    _pytest(session, frameworks="")
+    _pytest(session, frameworks="pyarrow,fsspec,s3fs,moto")
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
     """The same with the oldest libraries that planted admits: the same bits, old NumPy or new."""
-    session.install(".", *OLDEST, *TESTS)
-    _pytest(session, frameworks="")
+    session.install(".[arrow,remote]", *OLDEST, *TESTS)
+    _pytest(session, frameworks="pyarrow,fsspec")
 
 
 @nox.session

@@ -32,3 +32,23 @@ class MissingFrameworkError(PlantedError, ImportError):
 
 class DivergedError(PlantedError, ArithmeticError):
     """A learner left the finite numbers."""
+
+
+class StorageError(PlantedError, OSError):
+    """A disk or a store does not do what is asked of it: it is full, in use, out of reach."""
+
+
+class ExistsError(StorageError, FileExistsError):
+    """Something else is where rows should be written."""
+
+
+class MissingError(StorageError, FileNotFoundError):
+    """There are no rows, or a part of them is missing."""
+
+
+class ManifestError(PlantedError, ValueError):
+    """A manifest does not describe rows."""
+
+
+class DamagedError(StorageError):
+    """A file holds other bytes than were written."""
