@@ -22,6 +22,7 @@ def run(code):
 def test_exported_names_are_the_documented_ones():
     """The public names are a contract: adding or losing one is a decision, made here."""
     assert set(planted.__all__) == {
+        "Audit",
         "Batch",
         "Estimate",
         "LinearTruth",
@@ -30,13 +31,18 @@ def test_exported_names_are_the_documented_ones():
         "PlantedError",
         "Report",
         "Rows",
+        "Verification",
         "check",
         "least_squares",
+        "open",
+        "open_table",
         "permutation",
         "regression",
         "rows",
         "sgd",
+        "verify",
         "weights",
+        "write",
     }
     public = {name for name in vars(planted) if not name.startswith("_")}
     assert public - FRAMEWORKS == set(planted.__all__)  # an adapter appears once somebody has imported it
@@ -48,7 +54,8 @@ def test_every_exported_name_has_a_docstring():
 
 
 @pytest.mark.parametrize(
-    "module", [*sorted(FRAMEWORKS), "numba", "scipy", "click", "rich", "matplotlib", "llvmlite", "asyncio"]
+    "module",
+    [*sorted(FRAMEWORKS), "numba", "scipy", "click", "rich", "matplotlib", "llvmlite", "asyncio", "pyarrow", "fsspec"],
 )
 def test_importing_planted_does_not_import(module):
     """`import planted` loads neither the compiler, nor any framework, nor the shell's libraries."""

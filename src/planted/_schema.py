@@ -1,0 +1,196 @@
+"""The columns of a table: what a file says of them, and which are wanted.
+
+What comes in: the schema of a file, and what a user calls the features and the response. What goes out: what was
+chosen, or an error that says which columns there are. A column may hold several numbers a row.
+"""
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from planted._errors import DamagedError, InvalidTypeError, InvalidValueError, PlantedError
+from planted._input import DType, whole
+
+MISREAD: Final = (  # what pyarrow raises, and what reads numbers that make no sense
+    *(ValueError, TypeError, KeyError, IndexError, OSError, struct.error),
+    *(NotImplementedError, OverflowError, MemoryError, RecursionError, SyntaxError),
+)
+FLOATS: Final = {"halffloat": "float16", "float": "float32", "double": "float64"}  # as Arrow calls them
+MOST_COLUMNS: Final = 1 << 20
+SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a file."""
+
+    name: str
+    type: str  # as messages spell it, and as it must be in all files
+    dtype: np.dtype[Any] | None  # of this machine's byte order; None if it does not hold numbers
+    width: int = 1  # numbers a row
+    remedy: str = "leave it out, or convert it to numbers"
+
+    def __str__(self) -> str:
+        """The name, if it has one, and the type."""
+        lists = f"[{self.width}]" if self.dtype is not None and self.name and self.width > 1 else ""
+        return f"column {self.name!r} of type {self.type}{lists}" if self.name else f"columns of type {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of a file, in order; if `numbered`, a single one, whose numbers count as columns without names."""
+
+    columns: tuple[Column, ...]
+    numbered: bool = False
+
+    def __len__(self) -> int:
+        """How many columns a user sees."""
+        return self.columns[0].width if self.numbered else len(self.columns)
+
+    def difference(self, other: "Schema", wanted: Container[int]) -> str:
+        """In what another file's columns differ, for messages; empty if in nothing, but for types of no concern."""
+        if self.numbered != other.numbered:
+            return "only in one of them they have names"
+        if self.numbered and len(self) != len(other):
+            return f"{len(self)} and {len(other)} columns"
+        for place, (mine, others) in enumerate(zip(self.columns, other.columns, strict=False)):
+            if mine.name != others.name:
+                return f"column {mine.name!r} and, in its place, {others.name!r}"
+            if (mine.type, mine.width) != (others.type, others.width) and (self.numbered or place in wanted):
+                return f"{mine} and {others}"
+        return "" if len(self) == len(other) else f"{len(self)} and {len(other)} columns"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The columns that are wanted, the response last."""
+
+    names: tuple[str | int, ...]
+    places: tuple[int, ...]  # in the schema; of a numbered one, in its only column
+    features: int
+    dtype_name: DType  # that all values fit
+
+
+def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
+    """Find the columns that a user names in the schema of a file.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If there is no such column, or it holds no numbers, or is named twice.
+    """
+    if len(schema) > MOST_COLUMNS:
+        raise InvalidValueError(f"{label} has {len(schema)} columns, and a table at most {MOST_COLUMNS}: use fewer")
+    place_of = _numbers(schema, label) if schema.numbered else _names(schema, label)
+    last = place_of(response, "response")
+    if features is None:
+        wanted = [place for place in range(len(schema)) if place != last]
+    elif isinstance(features, (str, bytes)) or not isinstance(features, (Iterable, Sequence)):
+        raise InvalidTypeError(f"features={features!r} must be a list of columns: use features=[{features!r}]")
+    else:
+        wanted = [place_of(feature, "features") for feature in features]
+    places = (*wanted, last)
+    names = tuple(place if schema.numbered else schema.columns[place].name for place in places)
+    if last in wanted:
+        raise InvalidValueError(f"response={names[-1]!r} is among the features, too: leave it out there")
+    if len(set(wanted)) < len(wanted):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InvalidValueError(f"features name column {twice!r} twice: name each once")
+    columns = list(schema.columns) if schema.numbered else [schema.columns[place] for place in places]
+    width = len(wanted) if schema.numbered else sum(column.width for column in columns[:-1])
+    _compare(columns, schema.numbered, width, label)
+    fits = all(column.dtype is not None and np.can_cast(column.dtype, np.float32) for column in columns)
+    return Chosen(names, places, width, "float32" if fits else "float64")
+
+
+def _compare(columns: list[Column], numbered: bool, width: int, label: str) -> None:
+    """Whether these columns hold numbers, and the last of them, the response, single ones."""
+    for column in columns:
+        if column.dtype is None:
+            raise InvalidTypeError(f"{column} of {label} holds no numbers: {column.remedy}")
+    if not numbered and columns[-1].width != 1:
+        raise InvalidValueError(
+            f"response={columns[-1].name!r} has {columns[-1].width} numbers a row in {label}, and a response is one: "
+            "name a column of single numbers"
+        )
+    if not 1 <= width <= MOST_COLUMNS:
+        raise InvalidValueError(
+            f"{label} has {width} features beside the response, and a table 1 to {MOST_COLUMNS}: name other columns"
+        )
+
+
+def _numbers(schema: Schema, label: str) -> Callable[[Any, str], int]:
+    """How the columns of a matrix are found: by number."""
+
+    def place_of(name: Any, argument: str) -> int:
+        if isinstance(name, (str, bytes)):
+            raise InvalidTypeError(
+                f"{argument}: {name!r} is no column of {label}, whose {len(schema)} columns have no names: use their "
+                "numbers, such as response=-1"
+            )
+        number = whole(name, argument, rule="the number of a column", remedy="such as -1 for the last")
+        if not -len(schema) <= number < len(schema):
+            raise InvalidValueError(
+                f"{argument}: {label} has no column {number}: use 0 to {len(schema) - 1}, or -1 for the last"
+            )
+        return number % len(schema)
+
+    return place_of
+
+
+def _names(schema: Schema, label: str) -> Callable[[Any, str], int]:
+    """How the columns of all else are found: by name."""
+    places = {column.name: place for place, column in enumerate(schema.columns)}
+    counts = Counter(column.name for column in schema.columns)
+    more = f" and {len(schema) - SHOWN} more" if len(schema) > SHOWN else ""
+    known = ", ".join(repr(column.name) for column in schema.columns[:SHOWN]) + more
+
+    def place_of(name: Any, argument: str) -> int:
+        if not isinstance(name, str):
+            raise InvalidTypeError(f"{argument}: {name!r} must be the name of a column: {label} has {known}")
+        if counts[name] != 1:
+            found = f"{counts[name] or 'no'} column{'s' * (counts[name] > 1)}"
+            raise InvalidValueError(f"{argument}: {label} has {found} {name!r}: name one of {known}")
+        return places[name]
+
+    return place_of
+
+
+def column_of(pa: Any, field: Any) -> Column:
+    """One of pyarrow's fields: numbers, a fixed-size list of numbers, or something that holds none."""
+    types, kind, width = pa.types, field.type, 1
+    if types.is_fixed_size_list(kind):
+        kind, width = kind.value_type, kind.list_size
+    if width >= 1 and (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        return Column(field.name, str(kind), np.dtype(FLOATS.get(str(kind), str(kind))), width)
+    if types.is_list(kind) or types.is_large_list(kind):
+        return Column(field.name, str(field.type), None, remedy="cast it to a list of fixed size, or leave it out")
+    return Column(field.name, str(field.type), None)
+
+
+def null(label: str, name: Any, row: int) -> InvalidValueError:
+    """The error for a value that is not there; rows count from 0 within the file."""
+    return InvalidValueError(
+        f"{label} has a null in column {name!r}, row {row}: drop such rows, or write numbers in their place, first"
+    )
+
+
+@contextmanager
+def reading(label: str) -> Iterator[None]:
+    """Whatever goes wrong with a file's content is an error of planted's that names the file."""
+    try:
+        yield
+    except PlantedError:
+        raise
+    except FloatingPointError:
+        raise InvalidValueError(
+            f"{label} holds a value that is too large for float32: leave out dtype, or use dtype='float64'"
+        ) from None
+    except MISREAD as error:
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise DamagedError(f"{label} is damaged, or of another format: {what}") from error
