@@ -1,4 +1,4 @@
-"""The shell: ``planted demo``, ``planted head`` and ``planted check``.
+"""The shell: ``planted demo``, ``head`` and ``check``; ``write``, ``info`` and ``verify`` are in `_disk_commands`.
 
 What comes in: a command line. What goes out: text on standard output, a picture, and an exit status: 0 if the
 answer was found, 1 if it was not, 2 for an error, which is one line on standard error that says what to do.
@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 import numpy as np
@@ -17,78 +17,13 @@ import numpy as np
 import planted
 from planted._adapters import adapters
 from planted._check import Report
+from planted._disk_commands import COMMANDS
 from planted._errors import InvalidValueError, PlantedError
 from planted._fit import BLOCK_ROWS, Estimate, training_settings
+from planted._options import COUNT, planted_options, planted_rows
 from planted._rows import ComputedRows
 
-BOOK_WEIGHTS: Final = (2.0, -3.4)
-BOOK_INTERCEPT: Final = 4.2
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class _Count(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
-    """A whole number, also written 1_000_000 or 1e6."""
-
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return int(value)
-        except ValueError:
-            pass
-        try:
-            number = float(value)
-        except ValueError:
-            number = 0.5
-        if not number.is_integer():
-            self.fail(f"{value!r} is not a whole number: write 1000, 1_000 or 1e3", param, ctx)
-        return int(number)
-
-
-class _Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Numbers with commas between them."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
-        if isinstance(value, (list, tuple)):
-            return list(value)
-        try:
-            return [float(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers: write 2,-3.4", param, ctx)
-
-
-COUNT, NUMBERS = _Count(), _Numbers()
-
-
-def _planted_options(command: Command) -> Command:
-    """The options that say what is planted."""
-    options = [
-        click.option("--weights", type=NUMBERS, help="The weights, such as 2,-3.4 (the book's, and the default)."),
-        click.option("--intercept", type=float, default=BOOK_INTERCEPT, show_default=True, help="The intercept."),
-        click.option("--features", type=COUNT, help="Draw this many weights from the seed instead."),
-        click.option("--noise", type=float, default=0.01, show_default=True, help="The noise's standard deviation."),
-        click.option("--rows", type=COUNT, default=1000, show_default=True, help="How many rows."),
-        click.option("--seed", type=COUNT, default=0, show_default=True, help="The seed of everything."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _rows(
-    weights: list[float] | None, intercept: float, features: int | None, noise: float, rows: int, seed: int
-) -> ComputedRows:
-    if weights is not None and features is not None and len(weights) != features:
-        raise InvalidValueError(f"--weights has {len(weights)} numbers, --features is {features}: give one of them")
-    if weights is None:
-        weights = list(BOOK_WEIGHTS)
-        if features not in (None, len(BOOK_WEIGHTS)):
-            weights = planted.weights(features, seed=seed).tolist()
-    return planted.regression(weights, intercept, noise=noise, n=rows, seed=seed)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -101,7 +36,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_planted_options
+@planted_options
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Rows in a minibatch.")
 @click.option("--epochs", type=COUNT, default=10, show_default=True, help="How often to read the training rows.")
 @click.option("--lr", type=float, default=0.03, show_default=True, help="The learning rate.")
@@ -121,7 +56,7 @@ def demo(batch_size: int, epochs: int, lr: float, framework: str, out: Path, row
     out = _picture_path(out)
     epochs, lr = training_settings(epochs, lr)
     learn = _learner(framework)
-    everything = _rows(rows=rows, **truth)
+    everything = planted_rows(rows=rows, **truth)
     train, validation = planted.regression(
         everything.truth.w, everything.truth.b, noise=everything.truth.noise, n=2 * rows, seed=everything.seed
     ).split(rows, rows)
@@ -234,14 +169,14 @@ def _short(x: Any, limit: int = 6) -> str:
 
 
 @cli.command()
-@_planted_options
+@planted_options
 @click.option("--count", "-n", type=COUNT, default=10, show_default=True, help="How many rows to print.")
 @click.option("--start", type=COUNT, default=0, show_default=True, help="The number of the first one.")
 @click.option("--dtype", default="float32", show_default=True, help="float32 or float64.")
 @click.option("--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True)
 def head(count: int, start: int, dtype: Any, style: str, **truth: Any) -> int:
     """Print rows: their numbers, features and responses."""
-    some = _rows(**truth)
+    some = planted_rows(**truth)
     whole = planted.rows(some.truth, len(some), seed=some.seed, dtype=dtype)
     if count < 0 or not 0 <= start <= len(whole):
         raise InvalidValueError(f"--start {start} --count {count} must lie within the {len(whole)} rows: see --rows")
@@ -265,7 +200,7 @@ def head(count: int, start: int, dtype: Any, style: str, **truth: Any) -> int:
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
-@_planted_options
+@planted_options
 @click.option("--alpha", type=float, default=0.001, show_default=True, help="How often honest rows may fail.")
 @click.option("--tolerance", type=float, help="Standard errors that the learner may be from the least-squares fit.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -274,7 +209,7 @@ def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_j
     """Check an estimate: its weights and then its intercept, as numbers; or a JSON file {"w": [...], "b": ...}."""
     from rich.console import Console
 
-    rows = _rows(**truth)
+    rows = planted_rows(**truth)
     report = planted.check(_estimate(estimate), rows, alpha=alpha, tolerance=tolerance)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
@@ -306,6 +241,9 @@ def _estimate(words: tuple[str, ...]) -> Estimate:
 
 
 # ---- the way in -----------------------------------------------------------------------------------------------
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:
