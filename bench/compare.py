@@ -47,6 +47,7 @@ class Contestant:
     rows: int = 1
     ours: bool = False
     target: float | None = None  # of a peer: how many times as fast as it ours means to be
+    before: Callable[[int], Any] | None = None  # each call of `run`; not timed
 
 
 class Rounds(NamedTuple):
@@ -56,10 +57,13 @@ class Rounds(NamedTuple):
     cores_worth: list[float]
 
 
-def options(description: str) -> argparse.Namespace:
+def options(description: str, add: Callable[[argparse.ArgumentParser], Any] | None = None) -> argparse.Namespace:
+    """What all scripts are given, and what `add` adds for one of them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--repeats", type=int, default=7, help="rounds that are measured, after one that is not")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
+    if add is not None:
+        add(parser)
     return parser.parse_args()
 
 
@@ -129,37 +133,59 @@ def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
 
 
 def _seconds_a_call(each: Contestant, calls: Iterator[int]) -> float:
-    start = time.perf_counter()
-    for done in itertools.count(1):
-        each.run(next(calls))
-        seconds = time.perf_counter() - start
+    seconds = 0.0
+    for done, call in enumerate(calls, 1):
+        if each.before is not None:
+            each.before(call)
+        start = time.perf_counter()
+        each.run(call)
+        seconds += time.perf_counter() - start
         if seconds >= TURN:
             return seconds / done
     raise AssertionError
 
 
-def compare(title: str, contestants: Sequence[Contestant], repeats: int) -> dict[str, Any]:
+def compare(
+    title: str, contestants: Sequence[Contestant], repeats: int, row_bytes: int | None = None
+) -> dict[str, Any]:
     """Let them take turns; print the times, then ours against each peer's, row for row."""
     print(f"\n{title}")
-    rounds = take_turns(contestants, repeats)
-    table(
-        ["", "rows", "median ms", "min", "max", "million rows/s"],
-        [_speed(each, rounds.seconds[each.name]) for each in contestants],
-    )
+    return report(title, contestants, take_turns(contestants, repeats), row_bytes)
+
+
+def report(
+    title: str, contestants: Sequence[Contestant], rounds: Rounds, row_bytes: int | None = None
+) -> dict[str, Any]:
+    """Print the times (with the bytes of a row: GB/s too), then ours against each peer's, row for row."""
+    head = ["", "rows", "median ms", "min", "max", "million rows/s", *(["GB/s"] if row_bytes else [])]
+    table(head, [_speed(each, rounds.seconds[each.name], row_bytes) for each in contestants])
     pairs = [(our, peer) for our in contestants if our.ours for peer in contestants if not peer.ours]
     ratios = [_ratio(our, peer, rounds) for our, peer in pairs]
     table(
         ["ours", "against", "of medians", "median of rounds", "of minima", "target", "verdict"],
-        [(r["ours"], r["peer"], *(f"{r[k]:.1f}" for k in WAYS), *verdict(r["target"], r["met"])) for r in ratios],
+        [(r["ours"], r["peer"], *(_times(r[k]) for k in WAYS), *verdict(r["target"], r["met"])) for r in ratios],
     )
     rows = {each.name: each.rows for each in contestants}
     return {"title": title, **rounds._asdict(), "rows": rows, "ratios": ratios}
 
 
-def _speed(each: Contestant, seconds: Sequence[float]) -> list[str]:
+def fastest(result: dict[str, Any], among: Iterable[str] | None = None) -> None:
+    """Say which peer was the hardest to beat, and how it came out."""
+    ratios = [r for r in result["ratios"] if among is None or r["peer"] in among]
+    hardest = min(ratios, key=lambda r: r["medians"])
+    print(f"the fastest to compare with: {hardest['peer']}; ours is {_times(hardest['medians'])} times as fast")
+
+
+def _speed(each: Contestant, seconds: Sequence[float], row_bytes: int | None) -> list[str]:
     middle = median(seconds)
     times = (f"{1e3 * t:.1f}" for t in (middle, min(seconds), max(seconds)))
-    return [each.name, f"{each.rows:_}", *times, f"{each.rows / middle / 1e6:.2f}"]
+    speed = each.rows / middle
+    bytes_too = [] if row_bytes is None else [f"{speed * row_bytes / 1e9:.3f}"]
+    return [each.name, f"{each.rows:_}", *times, f"{speed / 1e6:.{2 if speed > 1e5 else 4}f}", *bytes_too]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
 def _ratio(our: Contestant, peer: Contestant, rounds: Rounds) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The examples of the README and of the page on frameworks run as they stand there, and print what stands there."""
+"""The examples of the README and of the pages run as they stand there, and print what stands there."""
 
 import contextlib
 import importlib.util
@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FRAMEWORKS = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(
-    r"(?:^<!-- needs: (\w+) -->\n\n)?^```python\n(.*?)^```\n\n^```text\n(.*?)^```$",
-    FRAMEWORKS,
-    re.MULTILINE | re.DOTALL,
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("frameworks", "disk")}
+EXAMPLE = re.compile(
+    r"(?:^<!-- needs: (\w+) -->\n\n)?^```python\n(.*?)^```\n\n^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
+EXAMPLES = {f"{name}-{i}": match for name, text in PAGES.items() for i, match in enumerate(EXAMPLE.findall(text))}
 
 
 def blocks(language):
@@ -41,15 +40,19 @@ def test_the_files_that_the_readme_links_to_exist():
         assert (ROOT / target).exists(), target
 
 
-def test_no_example_is_overlooked():
-    assert len(EXAMPLES) == FRAMEWORKS.count("```python") >= 10
+@pytest.mark.parametrize("name", PAGES)
+def test_no_example_is_overlooked(name):
+    assert sum(key.startswith(name) for key in EXAMPLES) == PAGES[name].count("```python") >= 3
 
 
-@pytest.mark.parametrize(("needs", "code", "output"), EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_prints_what_the_page_says(needs, code, output):
+@pytest.mark.parametrize(("needs", "code", "output"), EXAMPLES.values(), ids=EXAMPLES)
+def test_an_example_prints_what_the_page_says(tmp_path, needs, code, output):
+    """In an empty folder."""
     if needs and needs not in os.environ.get("PLANTED_FRAMEWORKS", "") and importlib.util.find_spec(needs) is None:
         pytest.skip(f"{needs} is not installed")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == output
