@@ -342,17 +342,16 @@ def test_batch_means_vary_as_their_quality_says(count, pool, rows, batch):
 def test_one_pool_is_a_full_shuffle():
     """All 24 orders of four rows in two blocks are equally likely: chi-square, 23 degrees of freedom.
 
-    False-fail rate 1e-5. Detects frequencies off by 12%, root mean square.
+    False-fail rate 1e-5. Detects frequencies off by 17%, root mean square.
     """
-    keys = 6_000
 
-    def p_value(pool):
+    def p_value(pool, keys):
         orders = np.array([BlockOrder(Blocks(4, 2), pool, key, 0).take(range(4)) for key in range(keys)])
         counts = np.unique(orders @ 4 ** np.arange(4), return_counts=True)[1]
         return float(stats.chi2.sf((counts**2).sum() * 24 / keys - keys, 23))
 
-    assert p_value(2) > FALSE_FAIL
-    assert p_value(1) < FOUND
+    assert p_value(2, 3_000) > FALSE_FAIL
+    assert p_value(1, 300) < FOUND
 
 
 # ---- the budget -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted import _shards, _storage
+from planted import _formats, _shards, _storage
 from planted._errors import DamagedError, ExistsError, MissingError, StorageError
 from planted._formats import BLOCK_BYTES
 from planted._storage import LocalFolder
@@ -334,12 +335,39 @@ def test_a_file_that_becomes_a_link_at_the_last_moment_is_not_followed(tmp_path,
     assert caught.value.errno == errno.ELOOP
 
 
-@pytest.mark.parametrize("method", ["iterdir", "exists"])
-def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch, method):
-    def refuse(self):
+@pytest.mark.parametrize("make", [faults.directory, faults.pipe])
+def test_what_is_no_file_is_refused(tmp_path, make):
+    (tmp_path / "a").touch()
+    make(None, tmp_path / "a")
+    with faults.nobody_waits(tmp_path), pytest.raises(StorageError, match=r"a is not a file: remove it$"):
+        LocalFolder(tmp_path).open("a")
+
+
+def test_a_file_is_synchronised_before_it_gets_its_name(tmp_path):
+    """And the manifest only when the names of all others are on the disk; then the folder once more."""
+    calls = []
+
+    def fault(call, size):
+        calls.append((threading.get_ident(), call))
+        return size
+
+    with faults.faulty(fault):
+        Case("npy", 801).write(tmp_path)
+    of_this_thread = [call for thread, call in calls if thread == threading.get_ident()]
+    a_file = ["mkdir", "open", "write", "fsync", "close", "replace"]
+    assert of_this_thread == ["mkdir", "open", *a_file, *a_file, "fsync", *a_file, "fsync", "unlink"]
+    for thread in {thread for thread, _ in calls} - {threading.get_ident()}:
+        done = ",".join(call for other, call in calls if other == thread)
+        shard = "mkdir,open,write,write," + ",".join(a_file) + ",fsync,close,replace"  # with its table
+        assert set(done.split(shard)) <= {"", ","}, done
+
+
+@pytest.mark.parametrize(("whose", "call"), [(Path, "iterdir"), (Path, "exists"), (shutil, "disk_usage")])
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch, whose, call):
+    def refuse(path):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, method, refuse)
+    monkeypatch.setattr(whose, call, refuse)
     with pytest.raises(StorageError, match="Permission denied") as caught:
         Case("npy", 801).write(tmp_path)
     assert caught.value.errno == errno.EACCES
@@ -355,6 +383,27 @@ def test_an_error_while_reading_is_said(tmp_path, file_format, monkeypatch):
     with pytest.raises(StorageError, match=r"rows-00000000.*: Input/output error") as caught:
         disk[:]
     assert caught.value.errno == errno.EIO
+
+
+def test_a_shard_that_would_come_out_different_is_not_replaced(tmp_path, file_format, monkeypatch):
+    """As with another version of a library: what is left of the old file stays."""
+    case = Case(file_format, 801)
+    case.write(tmp_path)
+    path = tmp_path / f"rows-00000002.{file_format}"
+    path.write_bytes(path.read_bytes()[:-1])
+    before = contents(tmp_path)
+    encode = _formats.ENCODERS[file_format]
+
+    def other_version(plan, shard):
+        for part in encode(plan, shard):
+            yield _formats.Part(bytes(part.content)[:-1] + b"\xaa", part.segments)
+
+    monkeypatch.setitem(_formats.ENCODERS, file_format, other_version)
+    with pytest.raises(
+        StorageError, match=rf"{path.name} of .* cannot be made again byte by byte: .*install what wrote"
+    ):
+        planted.verify(tmp_path, repair=True)
+    assert contents(tmp_path) == before
 
 
 # ---- files that change while they are read ----------------------------------------------------------------------

@@ -30,6 +30,7 @@ from planted._errors import (
     RowNumberError,
     StorageError,
 )
+from planted._parquet import CHECKING
 from planted._storage import LocalFile
 
 # ---- the cases: each way in which rows are kept -----------------------------------------------------------------
@@ -75,7 +76,8 @@ def parquet(table=plain, suffix=".parquet", **options):
         import pyarrow as pa
         import pyarrow.parquet
 
-        pa.parquet.write_table(table(pa, X, y), str(path), row_group_size=batch, **options)
+        checksums = {"write_page_checksum": True} if int(pa.__version__.partition(".")[0]) >= CHECKING else {}
+        pa.parquet.write_table(table(pa, X, y), str(path), row_group_size=batch, **options, **checksums)
 
     return SimpleNamespace(suffix=suffix, write=write, columns=wanted(table), library="pyarrow")
 
@@ -95,7 +97,7 @@ KINDS = {
     "arrow-zstd": arrow(compression="zstd", suffix=".ipc"),
     "arrow-stream": arrow(stream=True),
     "parquet": parquet(),
-    "parquet-plain": parquet(suffix=".pq", use_dictionary=False, compression="none", write_page_checksum=True),
+    "parquet-plain": parquet(suffix=".pq", use_dictionary=False, compression="none"),
     "parquet-lists": parquet(lists, compression="zstd"),
 }
 
@@ -450,6 +452,8 @@ def test_the_dtype_is_float32_if_that_holds_every_value(tmp_path, framework, suf
         framework("pyarrow.parquet")
         framework("pyarrow.feather")
         made = pa.table({name: np.ascontiguousarray(table[name]) for name in table.dtype.names})
+        if suffix == "parquet" and stored == "float16" and int(pa.__version__.partition(".")[0]) < CHECKING:
+            pytest.skip("this pyarrow does not write it")
         if suffix == "parquet":
             pa.parquet.write_table(made, tmp_path / "a.parquet")
         else:
@@ -465,6 +469,7 @@ def test_the_dtype_is_float32_if_that_holds_every_value(tmp_path, framework, suf
             )
 
 
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "1.24.0", reason="older NumPy does not notice")
 def test_a_value_too_large_for_the_dtype_asked_for(tmp_path, kind):
     paths, X, y = write(kind, tmp_path, (50,), dtype="float64")
     X[7, 1] = 1e300
@@ -662,7 +667,10 @@ def test_a_null_is_an_error_that_says_where(tmp_path, pa, column, compression, m
     options = pa.ipc.IpcWriteOptions(compression=compression)
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema, options=options) as writer:
         writer.write_table(table, max_chunksize=20)
-    pa.parquet.write_table(table, tmp_path / "a.parquet", compression=compression or "none", row_group_size=20)
+    try:
+        pa.parquet.write_table(table, tmp_path / "a.parquet", compression=compression or "none", row_group_size=20)
+    except pa.ArrowNotImplementedError as error:
+        pytest.skip(f"this pyarrow does not write such a null: {error}")
     message = rf"has a null in column '{column}', row {at}: drop such rows"
     features = [name for name in ("a", "x", "inner") if name != "y"]
     with pytest.raises(InvalidValueError, match=rf"a\.arrow {message}"):
@@ -707,12 +715,13 @@ def columns_of_all_types(pa, n):
         "sparse": pa.UnionArray.from_sparse(pa.array([0] * n, pa.int8()), [pa.array(numbers), pa.array(texts)]),
     }
     if hasattr(pa, "string_view"):
-        found["view"] = pa.array(texts * 1, pa.string_view())
+        found["view"] = pa.array(texts, pa.string_view())
         found["bytes_view"] = pa.array([b"long enough to be apart" * 2] * n, pa.binary_view())
     if hasattr(pa, "list_view"):
         found["list_view"] = pa.array([[1.0, 2.0]] * n, pa.list_view(pa.float32()))
-    if hasattr(pa, "RunEndEncodedArray") and n:
-        found["runs"] = pa.RunEndEncodedArray.from_arrays(pa.array([n], pa.int32()), pa.array([7]))
+    if hasattr(pa, "RunEndEncodedArray"):
+        kind = pa.run_end_encoded(pa.int32(), pa.int64())
+        found["runs"] = pa.RunEndEncodedArray.from_arrays([n], [7], kind)
     if hasattr(pa, "FixedShapeTensorArray"):
         found["tensor"] = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((n, 2, 2), np.float32))
     return found
@@ -851,11 +860,15 @@ def test_blocks_are_of_a_sensible_size(tmp_path, kind):
     assert rows.merges[0] == 1
 
 
-def test_small_batches_are_read_together(tmp_path, kind):
-    """Blocks of a few rows would be many seeks, and little in each."""
+def test_small_batches_are_read_together(tmp_path, kind, bytes_read):
+    """Blocks of a few rows would be many seeks, and little in each; but for Parquet a block is one read or two."""
     write(kind, tmp_path, (5_000,), batch=50)
-    blocks = opened(kind, tmp_path).partition()
+    rows = opened(kind, tmp_path)
+    blocks = rows.partition()
     assert len(blocks) <= 2
+    bytes_read.clear()
+    rows.load(blocks, 0, np.empty((blocks.bounds(0)[1], 4), np.float32))
+    assert len(bytes_read) <= 2 or "parquet" in rows.table.places[0].label or kind.suffix == ".pq"
 
 
 def test_a_list_of_blocks_is_not_too_long(tmp_path, monkeypatch):
@@ -1134,6 +1147,35 @@ def test_batches_that_claim_too_much_are_refused(tmp_path, pa):
                 with contextlib.suppress(planted.PlantedError):
                     assert len(opened(kind, paths[0])[:2000].X) <= 2000
         paths[0].unlink()
+
+
+def test_numbers_of_a_batch_that_contradict_each_other_are_refused(tmp_path, pa):
+    """Each by itself: how many rows there are, how many bytes, and how many when they are not compressed any more."""
+    for kind in (KINDS["arrow"], KINDS["arrow-zstd"], KINDS["arrow-stream"]):
+        (path,), *_ = write(kind, tmp_path, (1000,), batch=1000)
+        whole = path.read_bytes()
+        others = {1000: (500, 2**40, 2**63 - 1, 2**64 - 1), 4000: (2**40, 2**63 - 1, 2**64 - 1)}
+        found = [
+            (at, other)
+            for at in range(0, len(whole) - 8, 8)
+            for other in others.get(int.from_bytes(whole[at : at + 8], "little"), ())
+        ]
+        assert len(found) >= 20  # of the batch and its four columns
+        for at, other in found:
+            path.write_bytes(whole[:at] + other.to_bytes(8, "little") + whole[at + 8 :])
+            with pytest.raises(DamagedError, match=r"part-a\S* is damaged"):
+                opened(kind, path)[:]
+        path.unlink()
+
+
+@pytest.mark.parametrize(("compression", "rows"), [(None, 1001), ("lz4", 1 << 23), ("zstd", 1 << 30)])
+def test_a_batch_that_has_more_rows_than_its_bytes_can_hold(tmp_path, pa, compression, rows):
+    """All numbers agree on how many there are."""
+    kind = arrow(compression=compression)
+    (path,), *_ = write(kind, tmp_path, (1000,), batch=1000)
+    path.write_bytes(path.read_bytes().replace((1000).to_bytes(8, "little"), rows.to_bytes(8, "little")))
+    with pytest.raises(DamagedError, match=r"part-a\S* is damaged.*fewer values than its batch"):
+        opened(kind, path)
 
 
 # ---- what is not installed --------------------------------------------------------------------------------------

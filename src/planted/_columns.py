@@ -66,7 +66,7 @@ class Part(Protocol):
 def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Ranges of bytes, ascending, those that nearly touch as one.
 
-    >>> list(merged([(90_000, 90_010), (10, 20), (16, 30), (70, 80)]))
+    >>> list(merged([(90_000, 90_010), (10, 60), (16, 30), (70, 80)]))
     [(10, 80), (90000, 90010)]
     """
     start, stop = 0, -1

@@ -306,8 +306,8 @@ def _batch(arrow: Arrow, message: Message, wanted: Wanted, first: int) -> Batch:
     compression = header.table(3)
     codec = CODECS[compression.number(0, "<B")] if compression else None
     lengths, nulls = nodes[wanted.nodes].T
-    if (lengths < rows * wanted.counts).any():
-        raise ValueError(f"a column has fewer rows than its batch of {rows}")
+    if (lengths != rows * wanted.counts).any():
+        raise ValueError(f"a column has more or fewer rows than its batch of {rows}")
     more = wanted.views  # buffers of views before each level
     if len(views):
         more = np.concatenate([[0], np.cumsum(views)])[wanted.views]

@@ -19,6 +19,7 @@ from planted._schema import Chosen, Schema, column_of, null, reading
 from planted._storage import File, LocalFile
 from planted._types import FloatArray, RowNumbers
 
+CHECKING: Final = 15  # the version of pyarrow that learned to compare the checksums of pages
 BITS: Final = Kind(np.dtype(np.bool_), bits=True)
 
 
@@ -99,8 +100,9 @@ class RowGroups:
         """Rows `lo` to `hi`, whole groups, into `out`."""
         pa = pyarrow_for("parquet")
         first, stop = np.searchsorted(self.units, (lo, hi)).tolist()
-        several = not isinstance(file, LocalFile)  # columns at once, which pays where each waits for the network
-        options = {"pre_buffer": several, "page_checksum_verification": True}
+        options = {"pre_buffer": not isinstance(file, LocalFile)}  # columns at once, where each waits for the network
+        if int(pa.__version__.partition(".")[0]) >= CHECKING:
+            options["page_checksum_verification"] = True
         with pa.parquet.ParquetFile(View(file), metadata=handle, **options) as opened:
             for unit in range(first, stop):
                 table = opened.read_row_group(self.groups[unit], columns=list(self.names), use_threads=False)
