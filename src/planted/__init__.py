@@ -12,7 +12,6 @@ A row is a pure function of (truth, seed, row number); everything after `_draw` 
 from planted._check import Report, check
 from planted._draw import weights
 from planted._errors import PlantedError
-from planted._findings import Audit
 from planted._fit import Estimate, least_squares, sgd
 from planted._loader import Loader
 from planted._order import permutation
@@ -26,7 +25,6 @@ from planted._verify import Verification, verify
 from planted._write import write
 
 __all__ = [
-    "Audit",
     "Batch",
     "Estimate",
     "LinearTruth",
