@@ -29,7 +29,7 @@ OLDEST = (
     "pyparsing==3.0.9",
     "xxhash==3.0.0",
     "pyarrow==14.0.1",
-    "fsspec==2023.1.0",
+    "fsspec==2024.6.0",
 )
 
 

@@ -86,7 +86,14 @@ def reference(case):
     """The files of an undisturbed run."""
     with quick_folder() as folder:
         case.write(folder)
-        return contents(folder)
+        found = contents(folder)
+    stems = {name.split(".")[0] for name in found if name.startswith("rows-")}
+    assert found.keys() == {
+        PLAN,
+        MANIFEST,
+        *(f"{stem}.{suffix}" for stem in stems for suffix in (case.file_format, "sums")),
+    }
+    return found
 
 
 def contents(folder):

@@ -165,14 +165,14 @@ class LocalFolder:
                 raise _failure(error, self.path) from error
 
     def free(self) -> int | None:
-        """Bytes that the disk has left."""
+        """Bytes that the disk has left, if it says so."""
         import shutil
 
         try:
             existing = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
             return shutil.disk_usage(existing).free
-        except OSError as error:
-            raise _failure(error, self.path) from error
+        except OSError:
+            return None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
