@@ -80,7 +80,7 @@ def picture(path, curves, epochs):
         axes.plot(x, middle, label=f"{name}: {middle[-POINTS:].mean():.2g} in the last epoch")
         axes.fill_between(x, np.min(runs, axis=0), np.max(runs, axis=0), alpha=0.2)
     axes.set(yscale="log", xlabel="epoch", ylabel="distance to the true w and b", xlim=(0, epochs))
-    axes.legend(loc="upper right")
+    axes.legend(loc="center right")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 

@@ -114,7 +114,7 @@ WRONG = {
         {"w": W, "B": B, "noise": S},
         *(
             {"w": w, "b": B, "noise": S}
-            for w in (None, 1.0, "1.0", [], [[1.0]], [True], ["1"], [None], [HUGE], {"0": 1})
+            for w in (None, 1.0, "1.0", [], [[1.0]], [True], [2.0, True], ["1"], [None], [HUGE], {"0": 1})
         ),
         *({"w": W, "b": b, "noise": S} for b in (None, True, "0", [0.0], {}, HUGE)),
         *({"w": W, "b": B, "noise": noise} for noise in (None, False, "0", [0.0], -1.0, -1, HUGE)),
@@ -186,6 +186,14 @@ def test_the_list_of_shards_fits_the_rows(tmp_path, fields):
         assert "for a checksum, which are 16 hexadecimal digits" in message
     for wrong in (None, {}, "shards", 4, dict(enumerate(right))):
         assert "of the wrong type" in refused(tmp_path, changed(fields, shards=wrong))
+
+
+@pytest.mark.parametrize("sizes", [(10**18, 2**22, 2**62), (500, 2**22 + 1, 1), (2**63, 1, 2**63)])
+def test_more_than_a_disk_holds_or_a_block_may_have_is_refused(tmp_path, fields, sizes):
+    """Even where the sizes agree with each other."""
+    values = dict(zip(("rows", "block_rows", "shard_blocks"), sizes, strict=True))
+    message = refused(tmp_path, changed(fields, **values, shards=fields["shards"][:1]))
+    assert "each row of 16 bytes, are more than any writer makes" in message
 
 
 def test_unknown_fields_are_named(tmp_path, fields):
@@ -489,6 +497,24 @@ def test_the_source_has_no_means_to_execute_what_a_file_says():
             assert not names & forbidden, module
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np":
                 assert node.attr not in ("load", "fromregex", "genfromtxt", "lib"), module
+
+
+def test_a_table_that_the_manifest_does_not_vouch_for_is_refused(tmp_path):
+    """A shard and its table may agree with each other, and not be what was written."""
+    planted.write(ROWS, tmp_path, shard_bytes=2048)
+    plan = manifest_from((tmp_path / MANIFEST).read_bytes(), "").plan
+    table = _shards.read_table(_remote.folder_of(tmp_path), plan, 0, None).copy()
+    path = tmp_path / "rows-00000000.npy"
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    table[1, 1] = _formats.checksum(bytes(content[128:640]))
+    (tmp_path / "rows-00000000.sums").write_bytes(_shards.table_text(plan, 0, table))
+    with pytest.raises(DamagedError, match=r"rows-00000000\.sums of .*, a list of checksums, is damaged"):
+        planted.open(tmp_path)[:]
+    assert [fault.file for fault in planted.verify(tmp_path).faults] == ["rows-00000000.sums"]
+    assert planted.verify(tmp_path, repair=True).ok
+    np.testing.assert_array_equal(planted.open(tmp_path).X, ROWS.X)
 
 
 def test_a_table_whose_ends_descend_is_refused(tmp_path):
