@@ -482,7 +482,9 @@ def test_without_checksums_a_change_of_size_or_time_is_noticed(tmp_path, how):
         "cut off": lambda: os.truncate(path, 100),
         "longer": lambda: path.open("ab").close() or os.truncate(path, len(content) + 1),
     }[how]()
-    message = "ends at byte 100, within its rows: it was cut off" if how == "cut off" else "was written to while it was"
+    message = (
+        r"ends at byte \d+, within its rows: it was cut off" if how == "cut off" else "was written to while it was"
+    )
     with pytest.raises(DamagedError, match=rf"rows-00000001\.npy.* {message}"):
         disk[:]
     with pytest.raises(DamagedError):
