@@ -136,9 +136,14 @@ def assert_right(case, X, y, numbers=slice(None)):
 
 
 def read_all(case, folder, rng):
-    """Read in order and at random: right values, or errors of planted's own; the first of these."""
+    """Read in order, at random and as a loader does: right values, or errors of planted's own; the first of these."""
     errors = []
     numbers = np.array([rng.randrange(case.n) for _ in range(40)])
+    try:
+        for X, y, index in planted.Loader(planted.open(folder), 64, seed=rng.randrange(100), with_index=True):
+            assert_right(case, X, y, index)
+    except planted.PlantedError as error:
+        errors.append(error)
     for number in (slice(None), numbers):
         try:
             X, y = planted.open(folder)[number]

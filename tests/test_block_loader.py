@@ -33,8 +33,8 @@ ROW_BYTES = 12
 class Stored:
     """Rows in blocks, as a disk has them, but in memory: with a record of what is read; slow or faulty if wanted."""
 
-    def __init__(self, rows, edges, *, readers=2, merges=(1, 2, 4)):
-        self.rows, self.edges, self.readers, self.merges = rows, list(edges), readers, merges
+    def __init__(self, rows, edges, *, readers=2, merges=(1, 2, 4), at_once=1):
+        self.rows, self.edges, self.readers, self.merges, self.at_once = rows, list(edges), readers, merges, at_once
         self.table = np.concatenate([rows.X, rows.y], axis=1)
         self.forget()
         self.before = lambda start: None  # called before a block is loaded, with the number of its first row
@@ -56,18 +56,23 @@ class Stored:
     def partition(self, merged=1):
         return Blocks.from_edges([*self.edges[:-1:merged], self.edges[-1]])
 
-    def load(self, blocks, index, out):
-        start, stop = blocks.bounds(index)
-        assert (start, stop) in self.expected, "a block is expected before it is loaded"
-        assert out.flags.c_contiguous
-        assert (out.shape, out.dtype) == ((stop - start, self.rows.features + 1), self.rows.dtype)
-        out[:] = np.nan
-        self.before(start)
-        out[:] = self.table[start:stop]
-        self.loaded.append((start, stop))
+    def load(self, blocks, indices, arena, places):
+        assert len(indices) == len(places) > 0
+        assert arena.flags.c_contiguous
+        assert (arena.shape[1], arena.dtype) == (self.rows.features + 1, self.rows.dtype)
+        for index, place in zip(indices[: self.at_once].tolist(), places.tolist(), strict=False):
+            start, stop = blocks.bounds(index)
+            assert (start, stop) in self.expected, "a block is expected before it is loaded"
+            out = arena[place : place + stop - start]
+            assert len(out) == stop - start
+            out[:] = np.nan
+            self.before(start)
+            out[:] = self.table[start:stop]
+            self.loaded.append((start, stop))
+        return min(self.at_once, len(indices))
 
-    def expect(self, blocks, index):
-        self.expected.append(blocks.bounds(index))
+    def expect(self, blocks, indices):
+        self.expected += map(blocks.bounds, indices.tolist())
 
 
 def stored(n=1000, size=10, first=0, **options):
@@ -105,7 +110,8 @@ def sources(draw):
     """Rows in equal blocks, in the middle of which the first may begin, or in unequal ones."""
     if draw(st.booleans()):
         size = draw(st.integers(1, 30))
-        return stored(draw(st.integers(0, 300)), size, draw(st.integers(0, size)), readers=draw(st.integers(1, 4)))
+        threads = {"readers": draw(st.integers(1, 4)), "at_once": draw(st.integers(1, 4))}
+        return stored(draw(st.integers(0, 300)), size, draw(st.integers(0, size)), **threads)
     edges = [0, *np.cumsum(draw(st.lists(st.integers(1, 30), max_size=25))).tolist()]
     return Stored(planted.rows(TRUTH, edges[-1], seed=1), edges, merges=draw(st.sampled_from([(1,), (1, 2, 4)])))
 
@@ -213,7 +219,7 @@ def test_memory_stays_within_the_budget(monkeypatch, slots):
 
 def test_readers_stay_behind_the_pools_that_are_in_use():
     """With room for more than one pool, blocks of the next are loaded while a chunk of this one is still wanted."""
-    source = stored(2000, 10)
+    source = stored(5000, 10)
     loader = planted.Loader(source, 10, memory=memory_for(40, source), prefetch=0)
     iterator = iter(loader)
     next(iterator)
@@ -223,7 +229,7 @@ def test_readers_stay_behind_the_pools_that_are_in_use():
         time.sleep(0.01)
     time.sleep(0.05)
     assert len(source.loaded) == 40
-    assert len(source.expected) == 40 + _pool.EXPECTED_BLOCKS
+    assert len(source.expected) == min(len(source.partition()), 40 + _pool.EXPECTED[0])
     assert loader._plan.pool == 26
     iterator.close()
 
@@ -272,10 +278,11 @@ def test_batches_are_the_callers_own():
     assert sorted(itertools.chain(*numbers(loader))) == list(range(30_000))
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
 @pytest.mark.parametrize("readers", [1, 2, 7])
-def test_the_order_in_which_blocks_arrive_changes_nothing(readers):
-    """Loads that take a random time, by any number of threads."""
-    source = stored(1500, 10, readers=readers)
+def test_the_order_in_which_blocks_arrive_changes_nothing(readers, at_once):
+    """Loads that take a random time, by any number of threads, some blocks at a time."""
+    source = stored(1500, 10, readers=readers, at_once=at_once)
     source.before = lambda start: time.sleep((start * 7919 % 11) / 5000)
     loader = planted.Loader(source, 64, with_index=True, memory=memory_for(16, source))
     expected = order_of(loader, 0).take(range(1500)).tolist()
@@ -570,8 +577,9 @@ def test_of_two_errors_that_of_the_earlier_pool_is_raised(late, threads):
     assert not threads()
 
 
-def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(threads):
+def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(threads, monkeypatch):
     """The rows cannot say which blocks are expected; the block that is still on its way arrives all the same."""
+    monkeypatch.setattr(_pool, "EXPECTED", (8, 1 << 20))
     source = stored(400, 5)
     loader = planted.Loader(source, 4, with_index=True, memory=memory_for(16, source), prefetch=0)
     order = order_of(loader, 0)
@@ -579,11 +587,11 @@ def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(thread
     failed = threading.Event()
     expect = source.expect
 
-    def fail(blocks, index):
-        if len(source.expected) == 64 + len(order.pool_at(0).blocks) - 1:  # pool 0 has been given to readers
+    def fail(blocks, indices):
+        if len(source.expected) >= 8 + len(order.pool_at(0).blocks) - 1:  # pool 0 has been given to readers
             failed.set()
             raise OSError("no such file")
-        expect(blocks, index)
+        expect(blocks, indices)
 
     def wait(start):
         if start == last:
@@ -600,15 +608,16 @@ def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(thread
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
-def test_an_error_while_expecting_reaches_the_caller(prefetch, threads):
+def test_an_error_while_expecting_reaches_the_caller(prefetch, threads, monkeypatch):
     """Whatever the rows raise in a reader's thread; and what was loaded before it is delivered."""
+    monkeypatch.setattr(_pool, "EXPECTED", (4, 1 << 20))
     source = stored(400, 5)
     expect, calls = source.expect, itertools.count()
 
-    def fail(blocks, index):
-        if next(calls) == 70:
+    def fail(blocks, indices):
+        if next(calls) == 12:
             raise OSError("no such file")
-        expect(blocks, index)
+        expect(blocks, indices)
 
     source.expect = fail
     seen = []
@@ -695,7 +704,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 source = stored(20_000, 10)
 list(planted.Loader(source, 100, memory=memory_for(50, source), prefetch={prefetch}))
 source.before = lambda start: time.sleep(0.002)
-source.expect = lambda blocks, index: source.expected.append(blocks.bounds(index))
 for _ in range(5):
     try:
         print("ready", flush=True)

@@ -1,12 +1,17 @@
 """Rows on disk: the same values as computed, in files that others read too, opened by the manifest alone."""
 
+import ctypes
 import itertools
 import json
+import mmap
+import os
 import pickle
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +20,14 @@ from hypothesis import strategies as st
 
 import planted
 from planted._blocks import BlockOrder, plan_pool
-from planted._errors import ExistsError, InvalidTypeError, MissingError, MissingFrameworkError
+from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingError, MissingFrameworkError
 from planted._formats import BLOCK_BYTES
-from planted._storage import LocalFolder
+from planted._shards import Shards
+from planted._storage import LocalFolder, are_cached, expect_pieces, read_pieces
 
 TRUTH = planted.LinearTruth([2.0, -3.4, 0.5], 4.2, 0.01)
 FORMATS = ("npy", "arrow", "parquet")
+read_rows = Shards.read
 
 
 @pytest.fixture(params=FORMATS)
@@ -114,11 +121,10 @@ def test_any_cut_into_shards_and_blocks(tmp_path_factory, n, shard, view, wide):
     part = disk.split(lo, hi - lo)[1]
     same(part, rows[lo:hi])
     blocks = part.partition()
-    loaded = [np.empty((end - start, wide + 1), np.float32) for start, end in map(blocks.bounds, range(len(blocks)))]
-    for index, out in enumerate(loaded):
-        part.load(blocks, index, out)
-    values = np.concatenate([np.empty((0, wide + 1), np.float32), *loaded])
-    np.testing.assert_array_equal(values, np.hstack(rows[lo:hi]))
+    indices, arena, at = np.arange(len(blocks)), np.empty((hi - lo, wide + 1), np.float32), 0
+    while at < len(blocks):  # in the order of their numbers, so that they come to lie as in the file
+        at += part.load(blocks, indices[at:], arena, blocks.starts(indices[at:]))
+    np.testing.assert_array_equal(arena, np.hstack(rows[lo:hi]))
 
 
 def test_rows_from_memory_and_disk_are_written_alike(tmp_path):
@@ -225,6 +231,116 @@ def test_only_so_many_files_are_open_at_once(tmp_path, monkeypatch):
     if Path("/proc/self/fd").exists():
         still = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
         assert sum(str(tmp_path) in path for path in still) <= 3
+
+
+needs_pread = pytest.mark.skipif(not hasattr(os, "preadv"), reason="pieces are read one by one here")
+
+
+def open_pieces(folder, count, seed):
+    """A file of random bytes, opened twice, and some pieces of it."""
+    content = np.random.default_rng(seed).integers(0, 256, 1 << 20, np.uint8)
+    content.tofile(folder / "bytes")
+    random = np.random.default_rng(seed + 1)
+    files = [LocalFolder(folder).open("bytes") for _ in range(2)]
+    offsets, sizes = random.integers(0, 900_000, count), random.integers(0, 70_000, count)
+    return content, [files[k % 2] for k in range(count)], offsets, sizes
+
+
+@needs_pread
+def test_pieces_are_read_into_their_places(tmp_path):
+    """At the places given, and nowhere else; up to the first that the file has not whole, which is for `read_into`."""
+    content, files, offsets, sizes = open_pieces(tmp_path, 20, seed=1)
+    starts = np.cumsum(sizes + 3)
+    for cut in (None, 0, 7, 19):
+        if cut is not None:
+            offsets[cut], sizes[cut] = content.size - 5, 6
+        out = np.zeros(starts[-1] + 70_000, np.uint8)
+        read = read_pieces(files, offsets, sizes, out.ctypes.data + starts)
+        assert read == (20 if cut is None else cut)
+        expected = np.zeros_like(out)
+        for k in range(read):
+            expected[starts[k] : starts[k] + sizes[k]] = content[offsets[k] : offsets[k] + sizes[k]]
+        after = out.size if cut is None else starts[cut]
+        np.testing.assert_array_equal(out[:after], expected[:after])
+        offsets, sizes = np.sort(offsets) // 2, sizes // 2
+    with pytest.raises(DamagedError, match="ends at byte 1048576, within its rows"):
+        files[0].read_into(bytearray(6), content.size - 5)
+
+
+def test_pieces_of_files_without_a_descriptor_are_for_others(tmp_path):
+    _, files, offsets, sizes = open_pieces(tmp_path, 2, seed=2)
+    other = SimpleNamespace(descriptor=None, expect=lambda offset, size: expected.append((offset, size)))
+    expected = []
+    assert read_pieces([files[0], other], offsets, sizes, offsets) == 0
+    assert not are_cached([files[0], other], offsets)
+    expect_pieces([other, files[0], other], np.array([5, 6, 7]), np.array([1, 2, 3]))
+    assert expected == [(5, 1), (7, 3)]
+
+
+def resident(path):
+    """Which pages of a file are in the system's cache; to ask does not bring them there."""
+    size = path.stat().st_size
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size, mmap.MAP_PRIVATE) as pages:
+        found = np.zeros(-(-size // mmap.PAGESIZE), np.uint8)
+        hold = (ctypes.c_char * size).from_buffer(pages)
+        given = ctypes.c_void_p(ctypes.addressof(hold)), ctypes.c_size_t(size), ctypes.c_void_p(found.ctypes.data)
+        assert ctypes.CDLL(None).mincore(*given) == 0
+        del hold
+    return found & 1 == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not say what is in its cache")
+def test_what_the_system_has_in_its_cache_is_known_and_what_is_expected_gets_there(tmp_path):
+    content, files, *_ = open_pieces(tmp_path, 3, seed=3)
+    path = tmp_path / "bytes"
+    offsets, sizes = np.array([100_000, 500_000, 900_000]), np.array([90_000, 70_000, content.size - 900_000])
+    assert resident(path).all()
+    assert are_cached(files, offsets) == hasattr(os, "RWF_NOWAIT")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if resident(path).any():
+        pytest.skip("this file system keeps everything in memory")
+    expect_pieces(files, offsets, sizes)
+    pages = np.zeros(content.size, bool)
+    for offset, size in zip(offsets, sizes, strict=True):
+        pages[offset : offset + size] = True
+    pages = pages.reshape(-1, mmap.PAGESIZE).any(axis=1)
+    for _ in range(500):
+        if resident(path)[pages].all():
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("what was expected is not in the cache after ten seconds")
+    assert not resident(path).all()
+    assert not are_cached(files, np.array([100_000, 300_000, 900_000]))
+    assert are_cached(files, offsets + sizes - 1) == hasattr(os, "RWF_NOWAIT")
+
+
+@needs_pread
+def test_a_loader_reads_many_blocks_at_once(tmp_path, monkeypatch):
+    """Not block by block but for those that a split cuts: that is where its speed comes from."""
+    planted.write(planted.rows(TRUTH, 5_000), tmp_path)
+    calls = []
+    monkeypatch.setattr(Shards, "read", lambda *given: calls.append(given) or read_rows(*given))
+    disk = planted.open(tmp_path)
+    for part, cut in ((disk, 0), (disk.split(70, 4_900)[1], 2)):
+        calls.clear()
+        seen = [index for *_, index in planted.Loader(part, 100, with_index=True)]
+        assert sorted(np.concatenate(seen).tolist()) == list(range(len(part)))
+        assert len(calls) == cut
+
+
+def test_rows_that_are_open_at_the_end_of_a_program_end_silently(tmp_path):
+    planted.write(planted.rows(TRUTH, 5_000), tmp_path)
+    program = (
+        "import builtins, planted, planted._storage\n"
+        f"disk = planted.open({str(tmp_path)!r})\n"
+        "for batch in planted.Loader(disk, 100): pass\n"
+        "builtins.kept = planted._storage, disk\n"  # what builtins hold goes last, when modules are empty
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+    assert not done.stderr
 
 
 def test_what_is_not_there_is_said(tmp_path):

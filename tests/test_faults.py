@@ -485,9 +485,11 @@ def test_without_checksums_a_change_of_size_or_time_is_noticed(tmp_path, how):
     message = (
         r"ends at byte \d+, within its rows: it was cut off" if how == "cut off" else "was written to while it was"
     )
+    for _ in range(2):
+        with pytest.raises(DamagedError, match=rf"rows-00000001\.npy.* {message}"):
+            for X, y, index in planted.Loader(disk, 32, with_index=True, seed=1):
+                faults.assert_right(case, X, y, index)
     with pytest.raises(DamagedError, match=rf"rows-00000001\.npy.* {message}"):
-        disk[:]
-    with pytest.raises(DamagedError):
         disk[:]
     faults.assert_right(case, *disk[:128], np.arange(128))
 
@@ -523,15 +525,21 @@ def test_damage_is_told_with_its_rows_and_others_are_read(tmp_path, file_format,
     faults.assert_right(case, *disk[:])
 
 
-def test_rows_that_are_open_are_read_again_once_they_are_mended(tmp_path, file_format):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_rows_that_are_open_are_read_again_once_they_are_mended(tmp_path, file_format, when):
+    """Damaged before or after the file was opened."""
     case = Case(file_format, 801)
     case.write(tmp_path)
     path = tmp_path / f"rows-00000003.{file_format}"
     content = bytearray(path.read_bytes())
     content[-300] ^= 1
-    path.write_bytes(content)
+    os.utime(path, (1, 1))
     disk = planted.open(tmp_path)
-    with pytest.raises(DamagedError, match=r"rows-00000003.* is damaged"):
+    if when == "after":
+        faults.assert_right(case, *disk[:])
+    path.write_bytes(content)
+    message = "is damaged" if when == "before" else "was written to while it was read"
+    with pytest.raises(DamagedError, match=rf"rows-00000003.* {message}"):
         disk[:]
     found = planted.verify(tmp_path)
     assert [fault.file for fault in found.faults] == [path.name]

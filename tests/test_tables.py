@@ -242,8 +242,8 @@ def test_any_files_in_any_batches_are_the_same_rows(framework, name, sizes, batc
                 for index in range(len(blocks)):
                     lo, hi = blocks.bounds(index)
                     out = np.empty((hi - lo, features + 1), dtype)
-                    part.expect(blocks, index)
-                    part.load(blocks, index, out)
+                    part.expect(blocks, np.array([index]))
+                    assert part.load(blocks, np.array([index]), out, np.array([0])) == 1
                     np.testing.assert_array_equal(out[:, :-1], X[at + lo : at + hi])
                     np.testing.assert_array_equal(out[:, -1:], y[at + lo : at + hi])
 
@@ -759,6 +759,28 @@ def test_columns_are_found_among_those_of_all_types(framework, data, n, batch, c
         )
 
 
+def test_what_a_writer_left_uncompressed_is_taken_as_it_is(pa):
+    """It says so by a length of -1; and what follows the values is left out."""
+    values = np.arange(5, dtype=np.float32).view(np.uint8)
+    for length, content in (
+        (-1, values.tobytes() + b"more"),
+        (24, pa.Codec("lz4").compress(values.tobytes() + b"more")),
+    ):
+        raw = np.frombuffer(length.to_bytes(8, "little", signed=True) + bytes(content), np.uint8)
+        np.testing.assert_array_equal(_columns.decompressed(raw, 20, "lz4"), values)
+
+
+def test_a_stream_in_which_compression_changes_is_refused(tmp_path, pa):
+    X, y = arrays(50)
+    for name, compression in (("a", None), ("b", "lz4")):
+        arrow(compression=compression, stream=True).write(tmp_path / f"{name}.arrow", X, y, 50)
+    first, second = (tmp_path / f"{name}.arrow" for name in "ab")
+    schema = plain(pa, X, y).schema.serialize().size
+    first.write_bytes(first.read_bytes()[:-8] + second.read_bytes()[schema:])
+    with pytest.raises(DamagedError, match="its batches are compressed in different ways"):
+        planted.open_table(first, response="y")
+
+
 def test_old_feather_and_other_files_are_told_apart(tmp_path, framework):
     framework("pyarrow")
     for content, message in (
@@ -860,6 +882,19 @@ def test_blocks_are_of_a_sensible_size(tmp_path, kind):
     assert rows.merges[0] == 1
 
 
+def test_blocks_of_a_part_are_those_of_the_whole(tmp_path, kind, small_blocks):
+    """But for the first and the last, which may be cut: no block is read for the sake of two others."""
+    for sizes in ((2_000,), (900, 700, 400)):
+        paths, *_ = write(kind, tmp_path, sizes, batch=100)
+        rows = opened(kind, paths)
+        for merged in (1, 4):
+            edges = rows.partition(merged).starts(np.arange(len(rows.partition(merged))))
+            for first, n in ((0, 1_000), (950, 800), (1_250, 750)):
+                blocks = rows.split(first, n)[1].partition(merged)
+                starts = blocks.starts(np.arange(len(blocks))) + first
+                assert set(starts.tolist()) == {first, *edges[(edges > first) & (edges < first + n)].tolist()}
+
+
 def test_small_batches_are_read_together(tmp_path, kind, bytes_read):
     """Blocks of a few rows would be many seeks, and little in each; but for Parquet a block is one read or two."""
     write(kind, tmp_path, (5_000,), batch=50)
@@ -867,7 +902,7 @@ def test_small_batches_are_read_together(tmp_path, kind, bytes_read):
     blocks = rows.partition()
     assert len(blocks) <= 2
     bytes_read.clear()
-    rows.load(blocks, 0, np.empty((blocks.bounds(0)[1], 4), np.float32))
+    rows.load(blocks, np.array([0]), np.empty((blocks.bounds(0)[1], 4), np.float32), np.array([0]))
     assert len(bytes_read) <= 2 or "parquet" in rows.table.places[0].label or kind.suffix == ".pq"
 
 
@@ -953,7 +988,7 @@ def test_threads_change_no_value(tmp_path, kind, small_blocks, monkeypatch):
             same(rows[first : first + 99], X[first : first + 99], y[first : first + 99])
             lo, hi = blocks.bounds(index := int(numbers.integers(0, len(blocks))))
             out = np.empty((hi - lo, 4), np.float32)
-            rows.load(blocks, index, out)
+            rows.load(blocks, np.array([index]), out, np.array([0]))
             np.testing.assert_array_equal(out, np.column_stack([X, y])[lo:hi])
 
     with ThreadPoolExecutor(8) as pool:
@@ -1151,10 +1186,13 @@ def test_batches_that_claim_too_much_are_refused(tmp_path, pa):
 
 def test_numbers_of_a_batch_that_contradict_each_other_are_refused(tmp_path, pa):
     """Each by itself: how many rows there are, how many bytes, and how many when they are not compressed any more."""
-    for kind in (KINDS["arrow"], KINDS["arrow-zstd"], KINDS["arrow-stream"]):
+    for kind in (KINDS["arrow"], arrow(compression="lz4"), KINDS["arrow-zstd"], KINDS["arrow-stream"]):
         (path,), *_ = write(kind, tmp_path, (1000,), batch=1000)
         whole = path.read_bytes()
-        others = {1000: (500, 2**40, 2**63 - 1, 2**64 - 1), 4000: (2**40, 2**63 - 1, 2**64 - 1)}
+        minus_one = 2**64 - 1  # of bytes that are compressed it says that they are not
+        others = {1000: (500, 2**40, 2**63 - 1, minus_one), 4000: (2**40, 2**63 - 1)}
+        if kind in (KINDS["arrow"], KINDS["arrow-stream"]):
+            others[4000] += (minus_one,)
         found = [
             (at, other)
             for at in range(0, len(whole) - 8, 8)

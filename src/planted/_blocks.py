@@ -165,16 +165,17 @@ class BlockRows(Protocol):
         """The blocks, `merged` consecutive ones counted as one."""
         ...
 
-    def load(self, blocks: Blocks, index: int, out: Any) -> None:
-        """Read block `index` of such a partition into `out`: C-contiguous, (rows of the block, features + 1), y last.
+    def load(self, blocks: Blocks, indices: RowNumbers, arena: Any, places: RowNumbers) -> int:
+        """Read blocks of such a partition: number ``indices[k]`` into the rows of `arena` from ``places[k]`` on.
 
-        Called by several threads at once; releases the GIL while it reads. Raises a `PlantedError` if what is stored is
-        damaged.
+        The arena is C-contiguous, with ``features + 1`` columns, y last. Returns how many were read, from the first one
+        on: at least one, and no more than takes a moment, since whoever wants to stop waits for it. Called by several
+        threads at once; releases the GIL while it reads. Raises a `PlantedError` if what is stored is damaged.
         """
         ...
 
-    def expect(self, blocks: Blocks, index: int) -> None:
-        """Hear that this block will be loaded soon; cheap, and may do nothing."""
+    def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
+        """Hear that these blocks will be loaded soon; cheap, and may do nothing."""
         ...
 
 

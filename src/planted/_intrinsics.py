@@ -1,13 +1,24 @@
-"""What the compiled functions ask of the processor and Numba has no words for.
+"""What the compiled functions ask of the processor and of the system, and Numba has no words for.
 
 What comes in: arrays, rows and columns, inside a compiled function. What goes out: single instructions, written in
-LLVM's language through llvmlite. They check nothing: the caller's indices must lie inside the arrays.
+LLVM's language through llvmlite. They check nothing: the caller's indices must lie inside the arrays. And calls of the
+C library, by their names in POSIX and Linux; who calls them where there are none cannot be compiled.
 """
+
+from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+pread: Any = types.ExternalFunction("pread", types.int64(types.int32, types.uint64, types.uint64, types.int64))
+preadv2: Any = types.ExternalFunction(
+    "preadv2", types.int64(types.int32, types.uint64, types.int32, types.int64, types.int32)
+)
+posix_fadvise: Any = types.ExternalFunction(
+    "posix_fadvise", types.int32(types.int32, types.int64, types.int64, types.int32)
+)
 
 
 def _address(context, builder, array_type, array, place):

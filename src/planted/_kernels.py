@@ -24,6 +24,7 @@ as they please; hence `SOURCES` in the names under which it keeps it.
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ import numpy as np
 from numba import njit
 
 from planted import _intrinsics, _random
-from planted._intrinsics import prefetch, store_four_by_four
+from planted._intrinsics import posix_fadvise, pread, preadv2, prefetch, store_four_by_four
 from planted._random import FLOAT32, FLOAT64
 
+RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+POSIX_FADV_WILLNEED = getattr(os, "POSIX_FADV_WILLNEED", 0)
 LANES = 128
 WALKERS = 1024
 AHEAD = 24
@@ -370,6 +373,40 @@ def placed(rows, starts, size, out):
         row = U64(rows[i])
         block = row // unsigned
         out[i] = starts[block] + I64(row - block * unsigned)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------
+
+
+@_compiled
+def read_pieces(descriptors, offsets, sizes, addresses):
+    """Read pieces of open files to these addresses; returns how many, from the first on, were read whole."""
+    for i in range(descriptors.size):
+        done = 0
+        while done < sizes[i]:
+            read = pread(descriptors[i], U64(addresses[i] + done), U64(sizes[i] - done), offsets[i] + done)
+            if read <= 0:
+                return i
+            done += read
+    return descriptors.size
+
+
+@_compiled
+def are_cached(descriptors, offsets):
+    """Whether these bytes of open files can be read without waiting."""
+    buffer = np.zeros(3, np.uint64)  # a struct iovec, and the room for one byte to which it points
+    buffer[0], buffer[1] = U64(buffer.ctypes.data + 16), U64(1)
+    for i in range(descriptors.size):
+        if preadv2(descriptors[i], buffer.ctypes.data, 1, offsets[i], RWF_NOWAIT) != 1:
+            return False
+    return True
+
+
+@_compiled
+def expect_pieces(descriptors, offsets, sizes):
+    """Have the system read pieces of open files ahead."""
+    for i in range(descriptors.size):
+        posix_fadvise(descriptors[i], offsets[i], sizes[i], POSIX_FADV_WILLNEED)
 
 
 # ---- the order ------------------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ from planted._memory import empty
 from planted._order import PASS_VALUES
 from planted._types import FloatArray, RowNumbers
 
-EXPECTED_BLOCKS: Final = 64  # as far ahead do rows hear of their blocks
+EXPECTED: Final = 256, 1 << 26  # as many blocks, and as many bytes, ahead do rows hear of them
+RUN: Final = 64, 1 << 22  # as much, at most, is given to a reader at a time: each run costs locks and turns at the GIL
 THREAD: Final = "planted-loader"
-RUN_BLOCKS: Final = 16  # as many, at most, are given to a reader at a time: for each run it takes two locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ class _Held:
 
     number: int
     pool: Pool
-    blocks: list[int]
     slots: RowNumbers  # of each block; the first `given` are known
     given: int
     missing: int  # blocks not loaded yet
@@ -88,6 +87,8 @@ class PoolReader:
         self._ahead = 0  # blocks that rows have heard of and no reader has been given
         self._given = -1  # the last pool of which readers have been given all blocks
         self._readers = max(1, min(rows.readers, slots))
+        block_bytes = self._size * self._arena.strides[0]
+        self._expected, self._run = (max(1, min(count, size // block_bytes)) for count, size in (EXPECTED, RUN))
         self._threads: list[threading.Thread] = []
         self._process = os.getpid()
 
@@ -187,15 +188,14 @@ class PoolReader:
         run: _Run | None = None
         try:
             while run := self._next_run():
-                for k in run.blocks:
+                held, at, end = run.held, run.blocks.start, run.blocks.stop
+                while at < end:
                     if self._closed:
                         return
-                    index, first = run.held.blocks[k], int(run.held.slots[k]) * size
-                    start, end = blocks.bounds(index)
-                    rows.load(blocks, index, self._arena[first : first + end - start])
+                    at += rows.load(blocks, held.pool.blocks[at:end], self._arena, held.slots[at:end] * size)
                 with self._change:
-                    run.held.missing -= len(run.blocks)
-                    if not run.held.missing:
+                    held.missing -= len(run.blocks)
+                    if not held.missing:
                         self._change.notify_all()
                 run = None
         except BaseException as error:  # noqa: BLE001 -- for whoever waits for the pool
@@ -207,20 +207,20 @@ class PoolReader:
 
     def _next_run(self) -> _Run | None:
         with self._turn:
-            for block in itertools.islice(self._planned, max(0, EXPECTED_BLOCKS - self._ahead)):
-                self._ahead += 1
-                self._rows.expect(self._order.blocks, block)
+            if more := list(itertools.islice(self._planned, max(0, self._expected - self._ahead))):
+                self._ahead += len(more)
+                self._rows.expect(self._order.blocks, np.array(more, np.int64))
             if not self._queue:
                 return None
             held = self._queue[0]
-            slots = self._slots(len(held.blocks) - held.given)
+            slots = self._slots(held.pool.blocks.size - held.given)
             if not slots:
                 return None
             run = _Run(held, range(held.given, held.given + len(slots)))
             held.slots[run.blocks.start : run.blocks.stop] = slots
             held.given += len(slots)
             self._ahead -= len(slots)
-            if held.given == len(held.blocks):
+            if held.given == held.pool.blocks.size:
                 self._given = held.number
                 self._queue.popleft()
             return run
@@ -233,7 +233,7 @@ class PoolReader:
             if self._closed or self._error is not None:
                 return []
             fair = min(wanted, len(self._free)) // (2 * self._readers)
-            count = max(1, min(fair, RUN_BLOCKS))
+            count = max(1, min(fair, self._run))
             taken = self._free[-count:]
             del self._free[-count:]
             return taken
@@ -247,8 +247,8 @@ class PoolReader:
                     latest = p
                     pool = self._order.pool_at(p)
                     count = pool.blocks.size
-                    held = _Held(p, pool, pool.blocks.tolist(), np.zeros(count, np.int64), 0, count)
+                    held = _Held(p, pool, np.zeros(count, np.int64), 0, count)
                     with self._change:
                         self._held[p] = held
                     self._queue.append(held)
-                    yield from held.blocks
+                    yield from pool.blocks.tolist()

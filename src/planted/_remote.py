@@ -222,6 +222,7 @@ class RemoteFile:
     url: str
     size: int
     stamp: str
+    descriptor: None = None
 
     def read_into(self, buffer: Buffer, offset: int) -> None:
         """Fill a buffer with one request."""

@@ -34,13 +34,14 @@ from planted._rows import (
     _take,
     _text,
 )
-from planted._storage import File, Folder
+from planted._storage import File, Folder, are_cached, expect_pieces, read_pieces
 from planted._truth import LinearTruth
 from planted._types import FloatArray, RowNumbers
 
 MERGES: Final = (1, 2, 4, 8, 16)  # blocks that may be read as one
 FILES: Final = 256  # that are open at once
 TABLES: Final = 4096  # of checksums that are held at once: 64 MiB
+SAMPLED: Final = 8  # of so many pieces one is looked for in the system's cache: that costs as much as to announce it
 AHEAD_BYTES: Final = 1 << 23  # that are asked for beyond what is read in order
 SPAN_BYTES: Final = 1 << 22  # that are read in order at once
 
@@ -93,16 +94,68 @@ class Shards:
                 self._file(shard).expect(start, (stop - lo) * self.plan.row_bytes)
             lo = stop
 
+    def read_pieces(self, los: RowNumbers, his: RowNumbers, arena: FloatArray, places: RowNumbers) -> int:
+        """Pieces, each of whole blocks of one shard, into ``arena[places[k] :]``; how many, from the first on."""
+        R, n = self.plan.block_rows, self.plan.n
+        parts = np.flatnonzero((los % R > 0) | ((his % R > 0) & (his < n)))
+        count = int(parts[0]) if parts.size else los.size
+        if not count or self.plan.file_format != "npy" or not np.little_endian:
+            return 0
+        files, offsets, sizes = self._pieces(los[:count], his[:count])
+        addresses = arena.__array_interface__["data"][0] + places * arena.strides[0]
+        count = read_pieces(files, offsets, sizes, addresses)
+        for k in range(count if self.verify else 0):
+            shard, first = divmod(int(los[k]) // R, self.plan.shard_blocks)
+            place = int(places[k])
+            self._compare(shard, first, files[k], arena[place : place + int(his[k] - los[k])])
+        for k in range(0 if self.verify else count):
+            self._refuse_change(int(los[k]) // self.plan.shard_rows, files[k])
+        return count
+
+    def expect_pieces(self, los: RowNumbers, his: RowNumbers) -> None:
+        """Say that these rows will soon be read, each piece from one shard; not if a sample of them is cached."""
+        if self.plan.file_format != "npy":
+            return
+        with suppress(StorageError):  # whoever reads it will be told
+            files, offsets, _ = self._pieces(los[::SAMPLED], his[::SAMPLED])
+            if not are_cached(files, offsets):
+                expect_pieces(*self._pieces(los, his))
+
+    def _pieces(self, los: RowNumbers, his: RowNumbers) -> tuple[list[File], RowNumbers, RowNumbers]:
+        """Where pieces of one shard each lie: its .npy file, the first byte, and how many."""
+        plan = self.plan
+        shards = los // plan.shard_rows
+        files = [self._file(shard) for shard in shards.tolist()]
+        ends = np.minimum((shards + 1) * plan.shard_rows, plan.n)
+        offsets = np.array([file.size for file in files]) - (ends - los) * plan.row_bytes
+        return files, offsets, (his - los) * plan.row_bytes
+
+    def _compare(self, shard: int, first: int, file: File, rows: FloatArray) -> None:
+        """Whole blocks of one shard, beginning with block `first`, with their checksums."""
+        table, R = self._table(shard), self.plan.block_rows
+        for block, at in enumerate(range(0, len(rows), R), first):
+            if checksum(rows[at : at + R]) != table[block + 1, 1]:
+                self._refuse_change(shard, file)
+                raise self._damage(shard, block)
+
+    def _refuse_change(self, shard: int, file: File) -> None:
+        if file.changed():
+            if self.verify:  # a new file may be right, and the checksums tell
+                self._files.pop(shard, None)
+            raise DamagedError(
+                f"{self.plan.names_of(shard)[0]} of {self.folder} was written to while it was read: let no other "
+                "program write there, and open the rows again"
+            )
+
     def _read_blocks(self, shard: int, blocks: range, out: FloatArray) -> None:
         """Whole blocks of one shard."""
         file = self._file(shard)
         if self.plan.file_format == "npy":
             file.read_into(out, npy_offset(self.plan, shard, blocks.start))
             if self.verify:
-                table, R = self._table(shard), self.plan.block_rows
-                for i, block in enumerate(blocks):
-                    if checksum(out[i * R : (i + 1) * R]) != table[block + 1, 1]:
-                        raise self._damage(shard, block)
+                self._compare(shard, blocks.start, file, out)
+            else:
+                self._refuse_change(shard, file)
             if not np.little_endian:
                 out.byteswap(inplace=True)
         else:
@@ -111,17 +164,13 @@ class Shards:
                 held = [self._segment(shard, file, table, segment) for segment in (0, block + 1, len(table) - 1)]
                 name, _ = self.plan.names_of(shard)
                 decode(self.plan, name, Segments(file.size, held), block, out[i * R : (i + 1) * R])
-        if file.changed():
-            raise DamagedError(
-                f"{self.plan.names_of(shard)[0]} of {self.folder} was written to while it was read: let no other "
-                "program write there, and open the rows again"
-            )
 
     def _segment(self, shard: int, file: File, table: Table, segment: int) -> tuple[int, bytearray]:
         start = int(table[segment - 1, 0]) if segment else 0
         content = bytearray(int(table[segment, 0]) - start)
         file.read_into(content, start)
         if checksum(content) != table[segment, 1]:  # whatever `verify` says: it will be parsed
+            self._refuse_change(shard, file)
             raise self._damage(shard, segment - 1)
         return start, content
 
@@ -266,15 +315,20 @@ class DiskRows:
         size = merged * self.shards.plan.block_rows
         return Blocks(self.n, size, size - self.first % size)
 
-    def load(self, blocks: Blocks, index: int, out: FloatArray) -> None:
-        """Block `index` into `out`, shape (rows, features + 1), the response last."""
-        lo, hi = blocks.bounds(index)
-        self.shards.read(self.first + lo, self.first + hi, out)
+    def load(self, blocks: Blocks, indices: RowNumbers, arena: FloatArray, places: RowNumbers) -> int:
+        """Some of these blocks, from the first on, into their places in the arena, the response last; how many."""
+        los = self.first + blocks.starts(indices)
+        his = los + blocks.sizes(indices)
+        read = self.shards.read_pieces(los, his, arena, places)
+        if not read:  # a part of a block, a file of another kind, or a fault
+            lo, hi, place = int(los[0]), int(his[0]), int(places[0])
+            self.shards.read(lo, hi, arena[place : place + hi - lo])
+        return max(1, read)
 
-    def expect(self, blocks: Blocks, index: int) -> None:
-        """Say that a block will soon be loaded."""
-        lo, hi = blocks.bounds(index)
-        self.shards.expect(self.first + lo, self.first + hi)
+    def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
+        """Say that blocks will soon be loaded."""
+        los = self.first + blocks.starts(indices)
+        self.shards.expect_pieces(los, los + blocks.sizes(indices))
 
     # ---- row by row ----
 

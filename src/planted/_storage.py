@@ -8,13 +8,18 @@ and links are not followed: what is read lies in the folder.
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from planted._errors import DamagedError, MissingError, StorageError
+from planted._types import RowNumbers
 
 Buffer: TypeAlias = Any  # whatever lends its bytes: bytes, memoryview, a contiguous array
 
@@ -30,6 +35,11 @@ class File(Protocol):
     @property
     def size(self) -> int:
         """Bytes, when it was opened."""
+        ...
+
+    @property
+    def descriptor(self) -> int | None:
+        """What the system knows it by, if it can be read so."""
         ...
 
     @property
@@ -214,10 +224,10 @@ class LocalFolder:
 class LocalFile:
     """An open file; its descriptor is closed when nobody holds it any more."""
 
-    __slots__ = ("_descriptor", "path", "size", "stamp")
+    __slots__ = ("descriptor", "path", "size", "stamp")
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        self.path, self._descriptor = path, descriptor
+        self.path, self.descriptor = path, descriptor
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise StorageError(f"{path} is not a file: remove it")
@@ -229,7 +239,7 @@ class LocalFile:
         rest = memoryview(buffer).cast("B")
         while rest:
             try:
-                read = _read_at(self._descriptor, rest, offset)
+                read = _read_at(self.descriptor, rest, offset)
             except OSError as error:
                 raise _failure(error, self.path) from error
             if read == 0:
@@ -239,14 +249,56 @@ class LocalFile:
     def expect(self, offset: int, size: int) -> None:
         """Let the system read ahead, where it can be asked to."""
         if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, offset, size, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(self.descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
     def changed(self) -> bool:
         """Whether it was written to since it was opened."""
-        return _stamp(os.fstat(self._descriptor)) != self.stamp
+        return _stamp(os.fstat(self.descriptor)) != self.stamp
 
-    def __del__(self) -> None:
-        os.close(self._descriptor)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at the end of a program `os` may be gone
+        close(self.descriptor)
+
+
+def read_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers, addresses: RowNumbers) -> int:
+    """Read pieces of files into memory, releasing the GIL once for all of them, where the system allows that.
+
+    Returns how many, from the first on, were read: none on another system or from files of another kind, and fewer if
+    one cannot be read. `File.read_into` reads the next one, or says what is wrong with it.
+    """
+    descriptors = _descriptors(files)
+    if descriptors is None or not hasattr(os, "pread"):
+        return 0
+    from planted import _kernels
+
+    return int(_kernels.read_pieces(descriptors, offsets, sizes, addresses))
+
+
+def are_cached(files: list[File], offsets: RowNumbers) -> bool:
+    """Whether these bytes of files are in memory, as far as the system says."""
+    descriptors = _descriptors(files)
+    if descriptors is None or not hasattr(os, "RWF_NOWAIT"):
+        return False
+    from planted import _kernels
+
+    return bool(_kernels.are_cached(descriptors, offsets))
+
+
+def expect_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers) -> None:
+    """Say that these pieces will soon be read."""
+    descriptors = _descriptors(files)
+    if descriptors is not None and hasattr(os, "posix_fadvise"):
+        from planted import _kernels
+
+        _kernels.expect_pieces(descriptors, offsets, sizes)
+    else:
+        for file, offset, size in zip(files, offsets.tolist(), sizes.tolist(), strict=True):
+            file.expect(offset, size)
+
+
+def _descriptors(files: list[File]) -> npt.NDArray[np.int32] | None:
+    """For the C library; none if a file has none, or offsets may be another type than 64-bit integers there."""
+    descriptors = [file.descriptor for file in files]
+    return None if None in descriptors or sys.maxsize < 2**32 else np.array(descriptors, np.int32)
 
 
 def _stamp(found: os.stat_result) -> str:

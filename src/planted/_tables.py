@@ -107,15 +107,18 @@ class TableRows:
         """The blocks that these rows lie in, `merged` consecutive ones counted as one."""
         return self.table.partition(self.first, self.n, merged)
 
-    def load(self, blocks: Blocks, index: int, out: FloatArray) -> None:
-        """Block `index` into `out`, shape (rows, features + 1), the response last."""
-        lo, hi = blocks.bounds(index)
-        self.table.read(self.first + lo, self.first + hi, out)
+    def load(self, blocks: Blocks, indices: RowNumbers, arena: FloatArray, places: RowNumbers) -> int:
+        """The first of these blocks into its place in the arena, shape (rows, features + 1), the response last."""
+        lo, hi = blocks.bounds(int(indices[0]))
+        place = int(places[0])
+        self.table.read(self.first + lo, self.first + hi, arena[place : place + hi - lo])
+        return 1
 
-    def expect(self, blocks: Blocks, index: int) -> None:
-        """Say that a block will soon be loaded."""
-        lo, hi = blocks.bounds(index)
-        self.table.expect(self.first + lo, self.first + hi)
+    def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
+        """Say that blocks will soon be loaded."""
+        for index in indices.tolist():
+            lo, hi = blocks.bounds(index)
+            self.table.expect(self.first + lo, self.first + hi)
 
     # ---- row by row ----
 
