@@ -334,10 +334,10 @@ def test_a_loader_reads_many_blocks_at_once(tmp_path, monkeypatch):
 def test_rows_that_are_open_at_the_end_of_a_program_end_silently(tmp_path):
     planted.write(planted.rows(TRUTH, 5_000), tmp_path)
     program = (
-        "import builtins, planted, planted._storage\n"
+        "import threading, planted, planted._storage\n"
         f"disk = planted.open({str(tmp_path)!r})\n"
         "for batch in planted.Loader(disk, 100): pass\n"
-        "builtins.kept = planted._storage, disk\n"  # what builtins hold goes last, when modules are empty
+        "threading.kept = planted._storage, disk\n"  # modules are emptied last first: `_storage` before `threading`
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert not done.stderr
