@@ -71,16 +71,20 @@ def descend(batches, truth, epochs, n):
     return distances, float(np.var(means))
 
 
+def last_epoch(runs):
+    """The distance in the last epoch, of the median run."""
+    return np.median([np.mean(distances[-POINTS:]) for distances in runs])
+
+
 def picture(path, curves, epochs):
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     x = np.linspace(0, epochs, epochs * POINTS + 1)
     for name, runs in curves.items():
-        middle = np.median(runs, axis=0)
-        axes.plot(x, middle, label=f"{name}: {middle[-POINTS:].mean():.2g} in the last epoch")
+        axes.plot(x, np.median(runs, axis=0), label=f"{name}: {last_epoch(runs):.2g}")
         axes.fill_between(x, np.min(runs, axis=0), np.max(runs, axis=0), alpha=0.2)
     axes.set(yscale="log", xlabel="epoch", ylabel="distance to the true w and b", xlim=(0, epochs))
-    axes.legend(loc="center right")
+    axes.legend(loc="center left", bbox_to_anchor=(0.02, 0.6), title="in the last epoch, the median run")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
@@ -109,6 +113,6 @@ if __name__ == "__main__":
     print(f"expected variance of batch means: {quality(BATCH, plan.blocks, plan.pool):.3f} times a full shuffle's")
     for name in runs[0]:
         ratio = np.mean([run[name][1] for run in runs]) / full
-        last = np.median([np.mean(run[name][0][-POINTS:]) for run in runs])
+        last = last_epoch([run[name][0] for run in runs])
         print(f"{name:32} variance of batch means {ratio:8.3f}, distance to the truth in the last epoch {last:.3g}")
     picture(given.out, {name: [run[name][0] for run in runs] for name in runs[0]}, given.epochs)
