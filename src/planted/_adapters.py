@@ -1,7 +1,7 @@
 """The frameworks that planted speaks to, found by name and loaded only when one is asked for.
 
-What comes in: a framework's name. What goes out: the function that cuts an array into that framework's minibatches,
-from planted's public module of that name.
+What comes in: a framework's name. What goes out, from planted's public module of that name: the function that cuts an
+array into that framework's minibatches, and which of how many processes this one is.
 """
 
 import importlib
@@ -43,6 +43,26 @@ def cutter(framework: str) -> Cut:
         raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, known))}")
     cut: Cut = importlib.import_module(f"planted.{framework}").minibatches
     return cut
+
+
+def process(framework: str) -> tuple[int, int]:
+    """Which process of how many this one is, as the framework was told.
+
+    Raises
+    ------
+    InvalidValueError
+        If the framework knows no processes.
+    ProcessGroupError
+        If it has not been told.
+    """
+    named = None if framework == "numpy" else getattr(importlib.import_module(f"planted.{framework}"), "process", None)
+    if named is None:
+        raise InvalidValueError(
+            f"rank='auto' with framework={framework!r}, which knows no ranks: use framework='torch' or 'jax', or pass "
+            "rank= and world_size="
+        )
+    rank, world_size = named()
+    return int(rank), int(world_size)
 
 
 def _slices(array: Any, size: int) -> list[Any]:

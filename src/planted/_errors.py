@@ -30,6 +30,10 @@ class MissingFrameworkError(PlantedError, ImportError):
     """A framework is asked for that is not installed."""
 
 
+class ProcessGroupError(PlantedError, RuntimeError):
+    """A framework has not been told which of how many processes this is."""
+
+
 class DivergedError(PlantedError, ArithmeticError):
     """A learner left the finite numbers."""
 

@@ -5,8 +5,8 @@ framework's arrays. Rows on disk are read in blocks, through `_pool`. The vocabu
 
 - *epoch*: one reading of all rows; each ``for`` over a loader is the next epoch, in a new order if it shuffles.
 - *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
-  takes its share of every global batch, so the global batches are the same for any number of ranks, and all ranks
-  count equally many steps.
+  takes its share of every global batch (`_batches` says which), so the global batches are the same for any number of
+  ranks, and all ranks count equally many steps.
 - *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and handed out as slices.
   That is why a batch of 32 costs little Python. Its memory is used again only when the last of its batches is gone:
   batches are the caller's own.
@@ -22,7 +22,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from planted._adapters import cutter
+from planted._adapters import cutter, process
+from planted._batches import Chunk, GlobalBatches, Tail
 from planted._blocks import BlockOrder, PoolPlan, plan_pool
 from planted._draw import cores
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
@@ -35,6 +36,8 @@ from planted._sources import Batches
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
 BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
+ABSENT: Final = {"pad_last": False}  # what a state means that does not say
+NOT_ALWAYS: Final = BLOCK_SETTINGS | set(ABSENT)
 
 Wanted = TypeVar("Wanted")
 Shuffle: TypeAlias = bool | Literal["blocks", "rows"]
@@ -46,14 +49,6 @@ class _Cursor:
 
     epoch: int
     batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Global batches, of which this rank reads `size` rows each."""
-
-    batches: range
-    size: int
 
 
 class _Filled(NamedTuple):
@@ -76,14 +71,16 @@ class Loader(Steps):
         True for a new pseudorandom order each epoch, False for the order of the row numbers. On disk, True means
         ``"blocks"``: blocks are read in random order, and mixed with as many others as fit the memory. ``"rows"`` mixes
         all rows wherever they are, at the price of random reads.
-    drop_last
-        Whether an incomplete last batch is dropped.
+    drop_last, pad_last
+        What becomes of an incomplete last batch: it is kept as it is, dropped, or filled with rows from the beginning
+        of the epoch's order, which then come twice.
     seed, salt
         Of the order; any non-negative integer and any string.
     rank, world_size
         Which share of each global batch is read here: rows ``rank * m // world_size`` to ``(rank + 1) * m //
         world_size`` of its m rows. All ranks see equally many batches; only in an incomplete last batch of fewer
-        rows than ranks does a rank get none (an array of 0 rows).
+        rows than ranks does a rank get none (an array of 0 rows). ``rank="auto"`` takes both from
+        ``torch.distributed`` or JAX, whichever the framework is, as they are now.
     framework
         Whose arrays the batches are: ``"numpy"``, ``"torch"``, ``"jax"``, ``"tensorflow"`` or ``"mxnet"``. The values
         are the same in all; memory is shared where that is cheaper than a copy.
@@ -104,6 +101,8 @@ class Loader(Steps):
         If an argument breaks its rule.
     MissingFrameworkError
         If the framework is not installed.
+    ProcessGroupError
+        If ``rank="auto"`` and the framework has not been told which process this is.
 
     Notes
     -----
@@ -131,9 +130,10 @@ class Loader(Steps):
         *,
         shuffle: Shuffle = True,
         drop_last: bool = False,
+        pad_last: bool = False,
         seed: int = 0,
         salt: str = "",
-        rank: int = 0,
+        rank: int | Literal["auto"] = 0,
         world_size: int = 1,
         framework: str = "numpy",
         fresh: bool = False,
@@ -150,25 +150,19 @@ class Loader(Steps):
         self.rows = rows_like(rows)
         self.batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
         self.shuffle = _shuffle(shuffle, rows)
-        self.drop_last = flag(drop_last, "drop_last")
+        self.drop_last, self.pad_last = flag(drop_last, "drop_last"), flag(pad_last, "pad_last")
+        if self.drop_last and self.pad_last:
+            raise InvalidValueError("drop_last=True and pad_last=True exclude each other: choose one")
         self.seed, self.salt = seed_and_salt(seed, salt)
-        self.world_size = integer(world_size, "world_size", minimum=1, remedy="use the number of ranks")
-        if self.world_size > self.batch_size:
-            raise InvalidValueError(
-                f"world_size={self.world_size} exceeds batch_size={self.batch_size}: batch_size counts the rows of all "
-                "ranks together, so use at least one row a rank"
-            )
-        self.rank = integer(
-            rank, "rank", minimum=0, maximum=self.world_size - 1, remedy=f"ranks of {world_size} count from 0"
-        )
+        cutter(framework)  # now, not in the first epoch
         self.framework = framework
         self.fresh = flag(fresh, "fresh")
         self.with_index = flag(with_index, "with_index")
         self._ahead = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
         self.memory = bytes_of(memory, "memory")
         self._plan: PoolPlan | None = plan_pool(rows, self.memory) if self.shuffle == "blocks" else None
-        self._cut = cutter(framework)
         self._n = int(getattr(rows, "n", None) or len(rows))
+        self.rank, self.world_size = self._placed(rank, world_size)
         self._next = (0, 0)
         self._cursor: _Cursor | None = None
         self._fingerprint: str | None = None
@@ -178,11 +172,30 @@ class Loader(Steps):
         """The source of the pipelines that begin here."""
         return Batches(self, self.read, self._settings)
 
+    @property
+    def _global(self) -> GlobalBatches:
+        tail: Tail = "drop" if self.drop_last else "pad" if self.pad_last else "keep"
+        return GlobalBatches(self._n, self.batch_size, self.rank, self.world_size, tail)
+
+    def _placed(self, rank: object, world_size: object) -> tuple[int, int]:
+        """Rank and world size, checked, or asked of the framework."""
+        if isinstance(rank, str) and rank == "auto":
+            if world_size != 1:
+                raise InvalidValueError(f"world_size={world_size!r} with rank='auto', which sets it: leave it out")
+            rank, world_size = process(self.framework)
+        world = integer(world_size, "world_size", minimum=1, remedy="use the number of ranks")
+        if world > self.batch_size:
+            raise InvalidValueError(
+                f"world_size={world} exceeds batch_size={self.batch_size}: batch_size counts the rows of all "
+                "ranks together, so use at least one row a rank"
+            )
+        return integer(rank, "rank", minimum=0, maximum=world - 1, remedy=f"ranks of {world} count from 0"), world
+
     # ---- what a training loop sees ----------------------------------------------------------------------------
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
-        return self._n // self.batch_size if self.drop_last else -(-self._n // self.batch_size)
+        return len(self._global)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """The next epoch: tuples (X, y), or (X, y, row numbers)."""
@@ -243,14 +256,15 @@ class Loader(Steps):
         """
         expected = self._settings()
         names = {"epoch", "batch", *expected}
-        if not isinstance(state, Mapping) or set(state) - BLOCK_SETTINGS != names - BLOCK_SETTINGS:
+        if not isinstance(state, Mapping) or set(state) - NOT_ALWAYS != names - NOT_ALWAYS:
             raise StateError(f"state={state!r} is not a loader's state: pass what loader.state_dict() returned")
-        for name, value in expected.items():
-            if state.get(name) != value or type(state[name]) is not type(value):
+        for name, value in {**ABSENT, **expected}.items():
+            found = state.get(name, ABSENT.get(name))
+            if found != value or type(found) is not type(value):
                 remedy = "load it into a loader of the same rows and settings"
                 if name in BLOCK_SETTINGS:
                     remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
-                raise StateError(f"the state has {name}={state.get(name)!r}, this loader {name}={value!r}: {remedy}")
+                raise StateError(f"the state has {name}={found!r}, this loader {name}={value!r}: {remedy}")
         epoch = integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0")
         last = max(0, len(self) - 1)
         batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
@@ -268,7 +282,7 @@ class Loader(Steps):
         ]
         if self.world_size > 1:
             parts.append(f"rank={self.rank} of {self.world_size}")
-        parts += [name for name in ("drop_last", "fresh", "with_index") if getattr(self, name)]
+        parts += [name for name in ("drop_last", "pad_last", "fresh", "with_index") if getattr(self, name)]
         return f"Loader({', '.join(parts)}, framework={self.framework!r})"
 
     def _settings(self) -> dict[str, Any]:
@@ -283,6 +297,7 @@ class Loader(Steps):
             "fresh": self.fresh,
             "seed": spelled(self.seed),
             "salt": self.salt,
+            **({"pad_last": True} if self.pad_last else {}),
             **(self._plan.settings() if self._plan is not None else {}),
         }
 
@@ -291,9 +306,10 @@ class Loader(Steps):
     def _batches(self, cursor: _Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
         wanted = range(cursor.batch, len(self), step)
         filled = self._read_blocks if self._plan is not None else self._take_rows
+        cut = cutter(self.framework)
         for arrays, size in filled(cursor.epoch, wanted) if wanted else ():
             # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
-            for batch in zip(*(self._cut(array, size) for array in arrays), strict=True):
+            for batch in zip(*(cut(array, size) for array in arrays), strict=True):
                 cursor.batch += step
                 yield batch
 
@@ -307,61 +323,46 @@ class Loader(Steps):
         if self.shuffle:
             order = Permutation(self._n, self.seed, epoch, self.salt)
 
-        def make(chunk: _Chunk) -> _Filled:
-            numbers = order.take(self._positions(chunk))
+        batches = self._global
+
+        def make(chunk: Chunk) -> _Filled:
+            numbers = order.take(batches.positions(chunk))
+            if chunk.padding:
+                numbers = np.concatenate([numbers, order.take(batches.padding(chunk))])
             arrays = tuple(source.take(numbers))
             return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
         per_chunk = self._batches_a_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
-        return _made(self._chunks(wanted, per_chunk), make, self._chunks_ahead(wanted, per_chunk))
+        return _made(batches.chunks(wanted, per_chunk), make, self._chunks_ahead(wanted, per_chunk))
 
     def _read_blocks(self, epoch: int, wanted: range) -> Iterator[_Filled]:
         """Chunks of rows that are gathered from pools of blocks."""
         plan = self._plan
         assert plan is not None
+        batches = self._global
         limit = min(CHUNK_BYTES, plan.chunks_bytes // (self._ahead + 2))  # in flight: those ahead, two in hand
         per_chunk = self._batches_a_chunk(plan.row_bytes, limit)
         order = BlockOrder(plan.blocks, plan.pool, self.seed, epoch, self.salt)
-        positions = map(self._positions, self._chunks(wanted, per_chunk))
+        positions = map(batches.positions, batches.chunks(wanted, per_chunk))
         reader = PoolReader(self.rows, order, plan.slots, positions, with_index=self.with_index)
 
-        def make(leased: tuple[Lease, int]) -> _Filled:
-            lease, size = leased
-            return _Filled(reader.gather(lease), size)
+        def make(leased: tuple[Lease, Chunk]) -> _Filled:
+            lease, chunk = leased
+            arrays = reader.gather(lease)
+            if chunk.padding:  # rows of the first pool, which is long gone
+                numbers = order.take(batches.padding(chunk))
+                again = (*self.rows.take(numbers), numbers)
+                arrays = tuple(map(np.concatenate, zip(arrays, again, strict=False)))
+            return _Filled(arrays, chunk.size)
 
-        leased = ((reader.lease(self._positions(chunk)), chunk.size) for chunk in self._chunks(wanted, per_chunk))
+        leased = ((reader.lease(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
         return _made(leased, make, self._chunks_ahead(wanted, per_chunk), reader.close)
 
     def _batches_a_chunk(self, row_bytes: int, limit: int) -> int:
-        lo, hi = self._share(self.batch_size)
-        return max(1, limit // max(1, row_bytes * (hi - lo)))
+        return max(1, limit // max(1, row_bytes * self._global.largest()))
 
     def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:
         return self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
-
-    def _chunks(self, wanted: range, per_chunk: int) -> Iterator[_Chunk]:
-        """The batches that are wanted, cut into chunks; an incomplete last batch is one of its own."""
-        complete = self._n // self.batch_size
-        whole = range(wanted.start, min(wanted.stop, complete), wanted.step)
-        lo, hi = self._share(self.batch_size)
-        for first in range(0, len(whole), per_chunk):
-            yield _Chunk(whole[first : first + per_chunk], hi - lo)
-        if complete in wanted:
-            lo, hi = self._share(self._n - complete * self.batch_size)
-            yield _Chunk(range(complete, complete + 1), hi - lo)
-
-    def _share(self, count: int) -> tuple[int, int]:
-        """Which of the rows of a global batch are this rank's."""
-        return self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size
-
-    def _positions(self, chunk: _Chunk) -> Any:
-        first, B = chunk.batches.start * self.batch_size, self.batch_size
-        rows = min(B, self._n - first)  # of each of these batches, over all ranks
-        if self.world_size == 1 and chunk.batches.step == 1:
-            return range(first, first + B * (len(chunk.batches) - 1) + rows)
-        lo, hi = self._share(rows)
-        starts = np.asarray(chunk.batches, dtype=np.int64) * B
-        return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
 
 
 def _made(

@@ -19,8 +19,9 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class, floating
-from planted._errors import InvalidTypeError, MissingFrameworkError
+from planted._errors import InvalidTypeError, MissingFrameworkError, ProcessGroupError
 from planted._fit import Estimate, descend
+from planted._jax_sharded import ShardedLoader
 from planted._rows import regression
 
 try:
@@ -32,11 +33,13 @@ except ImportError as error:
 __all__ = [
     "DataModule",
     "HyperParameters",
+    "ShardedLoader",
     "SyntheticRegressionData",
     "add_to_class",
     "fit",
     "gen_reg_data",
     "minibatches",
+    "process",
 ]
 
 SHARED_BYTES: Final = 1 << 18
@@ -81,6 +84,22 @@ def _identity(array: Any) -> Any:
 def _tensor(array: npt.NDArray[Any]) -> Any:
     (whole,) = minibatches(array, len(array))
     return whole
+
+
+def process() -> tuple[int, int]:
+    """The index of this process among JAX's, and how many they are: ``Loader(..., rank="auto")``.
+
+    Raises
+    ------
+    ProcessGroupError
+        If ``jax.distributed`` is not initialised, so that every process would read every row.
+    """
+    if not jax.distributed.is_initialized():
+        raise ProcessGroupError(
+            "rank='auto', but jax.distributed is not initialised: call jax.distributed.initialize() before, or pass "
+            "rank=jax.process_index() and world_size=jax.process_count()"
+        )
+    return jax.process_index(), jax.process_count()
 
 
 def gen_reg_data(w: Any, b: Any, seed: int, noise: float = 0.01, n: int = 1000) -> tuple[jax.Array, jax.Array]:

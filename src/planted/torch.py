@@ -23,7 +23,7 @@ from planted._book import (
     TensorDataModule,
     add_to_class,
 )
-from planted._errors import MissingFrameworkError
+from planted._errors import MissingFrameworkError, ProcessGroupError
 from planted._fit import Estimate, descend
 from planted._sources import Arrays, equally_long
 from planted._torch_data import Dataset, IterableDataset
@@ -43,6 +43,7 @@ __all__ = [
     "add_to_class",
     "fit",
     "minibatches",
+    "process",
 ]
 
 
@@ -63,6 +64,23 @@ def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:
     if batch_size and len(tensor) and len(tensor) % batch_size == 0:
         return tensor.view(-1, batch_size, *tensor.shape[1:]).unbind()  # a fifth faster than split
     return torch.split(tensor, max(1, batch_size))
+
+
+def process() -> tuple[int, int]:
+    """Rank and world size of this process in ``torch.distributed``'s default group: ``Loader(..., rank="auto")``.
+
+    Raises
+    ------
+    ProcessGroupError
+        If there is no such group, so that every process would read every row.
+    """
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        raise ProcessGroupError(
+            "rank='auto', but torch.distributed is not initialised: call torch.distributed.init_process_group() "
+            "before, or pass rank= and world_size="
+        )
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 class _TensorRows:
