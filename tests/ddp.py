@@ -95,6 +95,7 @@ def main(folder, run, rank, world_size, die_at, exact):
     if rank == 0:
         torch.save(layer.state_dict(), folder / "weights.pt")
         print(planted.check(layer, ROWS))
+    distributed.barrier()
     distributed.destroy_process_group()
 
 
