@@ -94,7 +94,7 @@ def test_planted_passes_over_ranks_and_after_resumes(world_size, index):
 
 
 def test_false_fail_rate_is_alpha():
-    """Of 400 perfect shuffles, in two epochs each, some 5% fail at alpha 5%: within four standard deviations.
+    """Of 2 000 perfect shuffles, in two epochs each, some 5% fail at alpha 5%: within four standard deviations.
 
     That they are no more than alpha is promised; that they are not far fewer shows that the test has power.
     """
@@ -104,8 +104,8 @@ def test_false_fail_rate_is_alpha():
     def sampler(_):
         return np.array_split(generator.permutation(500), 16)
 
-    failed = sum(not audit(sampler, rows, epochs=2, shuffled=True, alpha=0.05).passed for _ in range(400))
-    assert abs(failed - 17) < 4 * np.sqrt(400 * 0.05 * 0.95)
+    failed = sum(not audit(sampler, rows, epochs=2, shuffled=True, alpha=0.05).passed for _ in range(2_000))
+    assert abs(failed - 100) < 4 * np.sqrt(2_000 * 0.05 * 0.95)
 
 
 # ---- faults, each alone ---------------------------------------------------------------------------------------
@@ -385,6 +385,18 @@ def test_rows_of_few_different_values_are_no_cause_for_false_names(index):
     assert found(audit(stream.batches(index), table)) == {"altered": 1, "foreign": 1, "missing": 1}
 
 
+def test_of_rows_that_a_suspect_may_be_it_is_the_one_that_did_not_come():
+    """Rows 3 and 7 differ in X[1] alone, which is altered in one of them, while the other has come."""
+    table = Table(np.random.default_rng(0).normal(size=(20, 2)), np.random.default_rng(1).normal(size=20))
+    table.X[7, 0], table.y[7] = table.X[3, 0], table.y[3]
+    for row in (3, 7):
+        X, y = table.take(np.random.default_rng(2).permutation(20))
+        X[X[:, 1] == table.X[row, 1], 1] = 9.0
+        report = audit([(X, y)], table)
+        assert found(report) == {"altered": 1}
+        assert report.altered.first == (row,)
+
+
 def test_chance_is_not_taken_for_a_mixture():
     """Among 10^6 rows of float32 some have the very response that another row was given by accident."""
     rows = planted.regression([2.0, -3.4], 4.2, n=10**6)
@@ -535,10 +547,23 @@ def test_bad_settings_are_refused_before_anything_is_read():
         audit("loader", ROWS)
     with pytest.raises(InvalidTypeError, match="rows of type int must have a length and take"):
         audit(LOADER, 3)
-    with pytest.raises(InvalidValueError, match="batches is an iterator, which can be read once"):
-        audit(iter(LOADER), ROWS, epochs=2)
+    for batches, ranks in ((iter(LOADER), False), ([LOADER, iter(LOADER)], True)):
+        with pytest.raises(InvalidValueError, match="batches is an iterator, which can be read once"):
+            audit(batches, ROWS, ranks=ranks, epochs=2)
     with pytest.raises(InvalidValueError, match=r"are more than the 2\^31 - 1 that an audit can count"):
         audit(LOADER, planted.regression([1.0], n=2**31))
+
+
+def test_what_functions_return_is_refused_alike():
+    batches = list(LOADER)
+    for message, give in [
+        (r"batches\(0\) of type NoneType cannot be iterated over", lambda: audit(lambda _: None, ROWS)),
+        (r"batches\(0\) of type Loader must be a list, with", lambda: audit(lambda _: LOADER, ROWS, ranks=True)),
+        (r"batches of type int cannot be iterated over", lambda: audit([LOADER, 3], ROWS, ranks=True)),
+        (r"resume\(1\) of type int cannot be", lambda: audit(batches, ROWS, resume=lambda k: 3 if k else batches)),
+    ]:
+        with pytest.raises(InvalidTypeError, match=message):
+            give()
 
 
 # ---- how many rows and batches --------------------------------------------------------------------------------
@@ -578,10 +603,20 @@ def test_rows_that_do_not_fill_a_batch_may_be_dropped():
     assert not audit(stream.batches(), ROWS, drop_last=True).passed  # and here the incomplete one has come
 
 
+def test_rows_that_come_twice_one_after_another_are_in_order():
+    report = audit(np.repeat(np.arange(N), 2), ROWS, shuffled=False)
+    assert report.mixing == "in order"
+    assert report.failures == (
+        "1_000 rows are doubled: all came equally often, as when every worker or rank reads all: give each a part",
+    )
+
+
 def test_workers_that_each_read_everything_are_recognised():
     report = audit(list(LOADER) * 4, ROWS)
     assert found(report) == {"doubled": 3 * N}
-    assert "each came equally often" in str(report)
+    assert "doubled:     3_000 rows (each came 4 times): 0, 1, 2, 3, 4, ..." in str(report)
+    assert "all came equally often" in str(report)
+    assert "equally" not in str(audit(list(LOADER)[:5] * 4 + list(LOADER)[:1], ROWS))
 
 
 # ---- ranks ----------------------------------------------------------------------------------------------------
@@ -632,6 +667,9 @@ def test_ranks_in_order_are_in_order():
     loaders = [planted.Loader(ROWS, B, shuffle=False, rank=rank, world_size=3) for rank in range(3)]
     assert audit(loaders, ROWS, ranks=True, shuffled=False).passed
     assert not audit(loaders[::-1], ROWS, ranks=True, shuffled=True).passed
+    halves = [np.arange(500), np.arange(500, N)]
+    assert audit(halves, ROWS, ranks=True, shuffled=False).passed
+    assert not audit([half[::-1] for half in halves], ROWS, ranks=True, shuffled=False).passed
     assert not audit([LOADER.read(0), []], ROWS, ranks=True, shuffled=False).passed
 
 
@@ -726,6 +764,15 @@ def resumed(how):
     return audit(batches, ROWS, resume=lambda k: how(batches, k))
 
 
+def cut_anew(batches):
+    """The same rows in as many batches, of which the first is smaller and the last larger."""
+    if len(batches) < 2:
+        return batches
+    X, y = (np.concatenate(part) for part in zip(*batches, strict=True))
+    ends = [*(B * k - 1 for k in range(1, len(batches))), None]
+    return [(X[a:b], y[a:b]) for a, b in itertools.pairwise([0, *ends])]
+
+
 def test_an_exact_resume_passes():
     report = resumed(lambda batches, k: batches[k:])
     assert report.passed
@@ -744,12 +791,13 @@ def test_an_exact_resume_passes():
         (lambda batches, k: batches[:k], (512, 488)),
         (lambda batches, k: [], (0, 488)),
         (lambda batches, k: [tuple(map(np.concatenate, zip(*batches[k:], strict=True)))] if k < 32 else [], (0, 0)),
+        (lambda batches, k: cut_anew(batches[k:]), (0, 0)),
         (
             lambda batches, k: [(X, y + 1) if j == 0 and k == 16 else (X, y) for j, (X, y) in enumerate(batches[k:])],
             (0, 0),
         ),
     ],
-    ids=["skips", "repeats", "begins anew", "backwards", "what was", "nothing", "one batch", "altered"],
+    ids=["skips", "repeats", "begins anew", "backwards", "what was", "nothing", "one batch", "other sizes", "altered"],
 )
 def test_a_resume_that_is_off_is_found(how, after_16):
     report = resumed(how)
@@ -758,6 +806,24 @@ def test_a_resume_that_is_off_is_found(how, after_16):
     assert not middle.exact
     assert (middle.repeated, middle.lost) == after_16
     assert any("resumed after" in failure for failure in report.failures)
+
+
+def test_a_resume_that_gives_the_ranks_each_others_rows_is_found():
+    ranks = [list(planted.Loader(ROWS, 40, rank=rank, world_size=2)) for rank in range(2)]
+
+    def audited(how):
+        return audit(ranks, ROWS, ranks=True, resume=lambda k: how([part[k:] for part in ranks]))
+
+    assert audited(lambda parts: parts).passed
+    assert not audited(lambda parts: parts[::-1]).passed
+    one_for_both = audited(lambda parts: [[batch for pair in zip(*parts, strict=True) for batch in pair], []])
+    assert not any(resumed.exact for resumed in one_for_both.resume[:-1])
+
+
+def test_a_resume_may_give_a_function_of_the_epoch():
+    """As batches may be one."""
+    batches = list(LOADER)
+    assert audit(lambda _: batches, ROWS, resume=lambda k: lambda _: batches[k:]).passed
 
 
 def test_a_resume_may_give_batches_of_another_form():

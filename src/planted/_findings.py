@@ -107,12 +107,11 @@ class Resumed:
 
     def __str__(self) -> str:
         """What is wrong with it."""
+        after = f"after {self.batches:_} batch{'' if self.batches == 1 else 'es'}"
         if self.exact:
-            return f"after {self.batches} batches: exact"
+            return f"{after}: exact"
         wrong = [f"{_rows(k)} {name}" for k, name in ((self.repeated, "repeated"), (self.lost, "lost")) if k]
-        return (
-            f"after {self.batches} batches: {' and '.join(wrong) or 'the same rows, in another order or other batches'}"
-        )
+        return f"{after}: {' and '.join(wrong) or 'the same rows, in another order or other batches'}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -326,9 +325,8 @@ def _doubled(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> Iterator[str]:
     if not _count(epochs, "doubled"):
         return
     shared = sum(rank.shared for rank in ranks)
-    first = epochs[0].fault("doubled").count
-    if first and first >= epochs[0].rows - first and first % max(1, epochs[0].rows - first) == 0:
-        remedy = "each came equally often, as when every worker or rank reads all: give each a part"
+    if any(epoch.fault("doubled").detail for epoch in epochs):
+        remedy = "all came equally often, as when every worker or rank reads all: give each a part"
     elif shared:
         remedy = "several ranks read them, as where copies make the ranks equally long: let the ranks divide the rows"
     else:
