@@ -325,6 +325,17 @@ def test_values_rounded_to_another_type_are_as_they_should_be(dtype, cast, index
     assert found(audit(batches(), rows)) == {"altered": 1}
 
 
+@pytest.mark.parametrize("cast", ["float16", "bfloat16"])
+def test_rounded_rows_under_wrong_numbers_are_recognised(cast):
+    """No row is that of its number, in any precision, and still the precision is seen."""
+    stream = Stream()
+    stream.numbers = np.roll(stream.numbers, 1)
+    batches = ((CASTS[cast](X), CASTS[cast](y), numbers) for X, y, numbers in stream.batches(index=True))
+    report = audit(batches, ROWS)
+    assert report.epochs[0].precision == cast
+    assert report.misnumbered.count > 0.9 * N
+
+
 def test_ties_are_rounded_to_even():
     """As processors and frameworks do: halfway between two of bfloat16, to the one whose last bit is 0."""
     words = np.array([0x3F800000, 0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF, 0xBF818000, 0x7F7FFFFF], np.uint32)
@@ -395,6 +406,18 @@ def test_of_rows_that_a_suspect_may_be_it_is_the_one_that_did_not_come():
         report = audit([(X, y)], table)
         assert found(report) == {"altered": 1}
         assert report.altered.first == (row,)
+
+
+def test_few_rows_that_did_not_come_are_recognised_by_little():
+    """Of 1 000 rows some have the X of any suspect by chance; of the one row that is missing that says enough."""
+    generator = np.random.default_rng(4)
+    table = Table(generator.integers(0, 1_000, (N, 1)), generator.integers(0, 1_000, N))
+    X, y = table.take(generator.permutation(N))
+    row = int(np.flatnonzero((table.X[:, 0] == X[600, 0]) & (table.y == y[600]))[0])
+    y[600] = 5_000
+    report = audit([(X, y)], table)
+    assert found(report) == {"altered": 1}
+    assert report.altered.first == (row,)
 
 
 def test_chance_is_not_taken_for_a_mixture():

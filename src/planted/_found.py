@@ -231,7 +231,7 @@ class Matcher:
 
     def _precisions(self, values: Float64s, bits: Bits) -> Iterator[str]:
         yield "float64"
-        for precision in ("float32", "bfloat16", "float16"):
+        for precision in ("float32", "float16", "bfloat16"):
             if precision != self.expected.dtype_name:
                 same = bits_of(rounded(values, precision)) == bits
                 if same.all(axis=1).mean() >= SHARE:
