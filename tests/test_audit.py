@@ -279,6 +279,10 @@ def test_altered_rows_say_where_and_by_how_much(index):
     stream.y[3] *= np.float32(1.25)
     text = str(audit(stream.batches(index), ROWS))
     assert "altered:     2 rows (in X[1], y, by up to 0.5 of the value): 3, 5\n" in text
+    stream.y[100] = np.nan
+    assert "altered:     3 rows (in X[1], y, by up to inf of the value): 3, 5, 100\n" in str(
+        audit(stream.batches(index), ROWS)
+    )
 
 
 # ---- values ---------------------------------------------------------------------------------------------------
@@ -418,6 +422,35 @@ def test_few_rows_that_did_not_come_are_recognised_by_little():
     report = audit([(X, y)], table)
     assert found(report) == {"altered": 1}
     assert report.altered.first == (row,)
+
+
+def test_many_rows_that_share_a_little_are_recognised_together():
+    """Chance would give one in ten of them a row with its X; so all of them cannot be chance."""
+    generator = np.random.default_rng(4)
+    table = Table(generator.integers(0, 10_000, (N, 1)), generator.integers(0, 10_000, N))
+    report = audit([(table.X, table.y + 50_000)], table)
+    assert (report.altered.count, report.foreign.count) == (N, 0)
+    few = audit([(table.X, np.where(table.X[:, 0] < 1_000, table.y + 50_000, table.y))], table)
+    assert few.altered.count == (table.X[:, 0] < 1_000).sum()
+
+
+def test_rows_are_recognised_by_their_features_together():
+    """A feature has four values, which tell nothing each; twelve of them tell rows apart."""
+    generator = np.random.default_rng(0)
+    table = Table(generator.integers(0, 4, (N, 12)), generator.integers(0, 4, N))
+    y = table.y.copy()
+    y[[5, 700]] = 9
+    report = audit([(table.X, y)], table)
+    assert found(report) == {"altered": 2}
+    assert report.altered.first == (5, 700)
+
+
+def test_rows_that_share_values_with_too_many_are_not_looked_through(monkeypatch):
+    stream = Stream()
+    stream.y += 1
+    monkeypatch.setattr(_suspects, "MOST_PAIRS", N - 1)
+    assert found(audit(stream.batches(), ROWS)) == {"foreign": N, "missing": N}
+    assert found(audit(stream.batches(index=True), ROWS)) == {"altered": N}
 
 
 def test_chance_is_not_taken_for_a_mixture():
@@ -621,6 +654,8 @@ def test_rows_that_do_not_fill_a_batch_may_be_dropped():
     ranks = [planted.Loader(ROWS, 300, drop_last=True, rank=rank, world_size=3) for rank in range(3)]
     assert audit(ranks, ROWS, ranks=True, drop_last=True).passed
     assert not audit(list(loader)[:-1], ROWS, drop_last=True).passed  # a whole batch is missing
+    even = ROWS.split(10 * B)[0]
+    assert not audit(list(planted.Loader(even, B))[:-1], even, drop_last=True).passed  # and nothing else
     stream = Stream()
     stream.keep(slice(1, None))
     assert not audit(stream.batches(), ROWS, drop_last=True).passed  # and here the incomplete one has come
@@ -768,6 +803,16 @@ def test_buffers_are_blamed_for_their_order_and_not_for_being_alike():
     assert report.likeness[0].positions[0].value > 0.9
     assert len(report.failures) == 1
     assert report.failures[0].startswith("not a full shuffle")
+
+
+@pytest.mark.parametrize("first", ["in order", "shuffled"])
+def test_the_worst_epoch_counts(first):
+    orders = [np.arange(N), np.random.default_rng(0).permutation(N)][:: 1 if first == "in order" else -1]
+    report = audit(lambda epoch: orders[epoch].reshape(-1, 20), ROWS, epochs=2)
+    assert report.mixing == "partly shuffled"
+    assert max(s.value for s in report.order if "correlation" in s.name) > 0.99
+    for shuffled in (True, False):
+        assert not audit(lambda epoch: orders[epoch].reshape(-1, 20), ROWS, epochs=2, shuffled=shuffled).passed
 
 
 def test_faults_of_all_epochs_are_counted():
