@@ -412,6 +412,17 @@ def test_of_rows_that_a_suspect_may_be_it_is_the_one_that_did_not_come():
         assert report.altered.first == (row,)
 
 
+@pytest.mark.parametrize(("lost", "kept"), [(3, 11), (11, 3)])
+def test_of_rows_that_a_value_may_be_of_it_is_one_that_did_not_come(lost, kept):
+    table = Table(np.random.default_rng(0).normal(size=(20, 2)), np.random.default_rng(1).normal(size=20))
+    table.y[kept] = table.y[lost]
+    X, y = table.take(np.delete(np.arange(20), lost))
+    y[X[:, 0] == table.X[7, 0]] = table.y[lost]
+    report = audit([(X, y)], table)
+    assert found(report) == {"missing": 1, "mixed": 1}
+    assert f"row 7 with y of row {lost}" in str(report)
+
+
 def test_few_rows_that_did_not_come_are_recognised_by_little():
     """Of 1 000 rows some have the X of any suspect by chance; of the one row that is missing that says enough."""
     generator = np.random.default_rng(4)
