@@ -445,8 +445,10 @@ def test_many_rows_that_share_a_little_are_recognised_together():
     assert few.altered.count == (table.X[:, 0] < 1_000).sum()
 
 
-def test_rows_are_recognised_by_their_features_together():
+@pytest.mark.parametrize("values_at_once", [1 << 19, 2_000])
+def test_rows_are_recognised_by_their_features_together(monkeypatch, values_at_once):
     """A feature has four values, which tell nothing each; twelve of them tell rows apart."""
+    monkeypatch.setattr("planted._found.PIECE_VALUES", values_at_once)
     generator = np.random.default_rng(0)
     table = Table(generator.integers(0, 4, (N, 12)), generator.integers(0, 4, N))
     y = table.y.copy()
@@ -568,6 +570,7 @@ def test_batches_in_memory_that_is_written_again_are_read_in_time():
     assert audit(batches(), ROWS).passed
 
 
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # NumPy before 1.24
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
@@ -578,7 +581,8 @@ def test_batches_in_memory_that_is_written_again_are_read_in_time():
         ([(X, Y), (X, Y, np.arange(N))], "batch 1: it holds X and y and row numbers, those before it X and y"),
         ([{"image": X, "y": Y}], r"batch 0: it has the keys \['image', 'y'\], none of which is 'X'"),
         ([(X, Y, 3, 4)], r"batch 0: it is a tuple of 4 parts \(ndarray, ndarray, int, int\)"),
-        ([([[1, 2], [3]], [1, 2])], "batch 0: X is no array of numbers"),
+        ([([[1, 2], [3]], [1, 2])], "batch 0: X (is no array of numbers|holds object values)"),
+        ([[1.0, [2.0]]], "batch 0: it is a list, in which X and y cannot be told apart"),
         ([(X.astype(str), Y)], "batch 0: X holds <U32 values; they must be real numbers"),
         (["a text"], "batch 0: it is a str, in which X and y cannot be told apart"),
         ([None], "batch 0: it is a NoneType, in which"),
@@ -857,6 +861,7 @@ def test_an_exact_resume_passes():
     assert report.passed
     assert "resumed:     after 0, 1, 16, 31, 32 batches: exact" in str(report)
     assert not any(r.next_epoch for r in report.resume)
+    assert [str(r) for r in report.resume][:2] == ["after 0 batches: exact", "after 1 batch: exact"]
     assert resumed(lambda batches, k: batches[k:] or list(LOADER.read(1))).passed
 
 
