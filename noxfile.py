@@ -16,7 +16,7 @@ PIPELINES = ("torchdata", "grain", "datasets", "tensorflow-datasets")
 BOOK = ("pandas", "requests", "ipython", "matplotlib-inline")
 DOCTESTS = ("-q", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs")
 MXNET_TESTS = tuple(
-    f"tests/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers", "loader", "rows")
+    f"tests/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers", "loader", "rows", "audit_peers")
 )
 STORES = ("s3fs", "moto[server]")  # a store of this machine, which speaks S3
 OLDEST = (

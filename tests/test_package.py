@@ -22,6 +22,7 @@ def run(code):
 def test_exported_names_are_the_documented_ones():
     """The public names are a contract: adding or losing one is a decision, made here."""
     assert set(planted.__all__) == {
+        "Audit",
         "Batch",
         "Estimate",
         "LinearTruth",
@@ -31,6 +32,7 @@ def test_exported_names_are_the_documented_ones():
         "Report",
         "Rows",
         "Verification",
+        "audit",
         "check",
         "least_squares",
         "open",

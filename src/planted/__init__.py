@@ -9,9 +9,11 @@
 A row is a pure function of (truth, seed, row number); everything after `_draw` is transport.
 """
 
+from planted._audit import audit
 from planted._check import Report, check
 from planted._draw import weights
 from planted._errors import PlantedError
+from planted._findings import Audit
 from planted._fit import Estimate, least_squares, sgd
 from planted._loader import Loader
 from planted._order import permutation
@@ -25,6 +27,7 @@ from planted._verify import Verification, verify
 from planted._write import write
 
 __all__ = [
+    "Audit",
     "Batch",
     "Estimate",
     "LinearTruth",
@@ -34,6 +37,7 @@ __all__ = [
     "Report",
     "Rows",
     "Verification",
+    "audit",
     "check",
     "least_squares",
     "open",
