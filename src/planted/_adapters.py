@@ -8,7 +8,9 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
+
+import numpy as np
 
 from planted._errors import InvalidValueError
 
@@ -65,6 +67,8 @@ def process(framework: str) -> tuple[int, int]:
     return int(rank), int(world_size)
 
 
-def _slices(array: Any, size: int) -> list[Any]:
+def _slices(array: Any, size: int) -> Sequence[Any]:
     """NumPy's own minibatches: views of `size` rows; one, of no rows, if there are none."""
+    if isinstance(array, np.ndarray) and size and len(array) and len(array) % size == 0:
+        return cast("Sequence[Any]", array.reshape(-1, size, *array.shape[1:]))  # iterating is twice as fast as slicing
     return [array[i : i + size] for i in range(0, max(1, len(array)), max(1, size))]

@@ -35,6 +35,7 @@ from planted._sources import Batches
 
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
+CUT_BATCHES: Final = 512  # at once; the views of many thousands would drive rows out of the caches
 BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
 ABSENT: Final = {"pad_last": False}  # what a state means that does not say
 NOT_ALWAYS: Final = BLOCK_SETTINGS | set(ABSENT)
@@ -309,9 +310,10 @@ class Loader(Steps):
         cut = cutter(self.framework)
         for arrays, size in filled(cursor.epoch, wanted) if wanted else ():
             # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
-            for batch in zip(*(cut(array, size) for array in arrays), strict=True):
-                cursor.batch += step
-                yield batch
+            for part in _parts(arrays, CUT_BATCHES * size):
+                for batch in zip(*(cut(array, size) for array in part), strict=True):
+                    cursor.batch += step
+                    yield batch
 
     def _take_rows(self, epoch: int, wanted: range) -> Iterator[_Filled]:
         """Chunks of rows that are taken by number."""
@@ -363,6 +365,15 @@ class Loader(Steps):
 
     def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:
         return self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
+
+
+def _parts(arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
+    """The arrays, cut into parts of so many rows; themselves if they have no more."""
+    if len(arrays[0]) <= rows or not rows:
+        yield arrays
+        return
+    for first in range(0, len(arrays[0]), rows):
+        yield tuple(array[first : first + rows] for array in arrays)
 
 
 def _made(
