@@ -10,7 +10,7 @@ TESTS = ("pytest>=8", "pytest-xdist", "pytest-timeout", "hypothesis>=6.100")
 # A pin, since a newer torch or a package that asks for one brings several GB of CUDA libraries with it.
 TORCH = "torch==2.13.0"
 TENSORFLOW = ("tensorflow-cpu>=2.16; sys_platform == 'linux'", "tensorflow>=2.16; sys_platform != 'linux'")
-TRAINERS = ("lightning", "keras>=3", "flax", "equinox", "optax", "scikit-learn>=1.4", "statsmodels")
+TRAINERS = ("lightning", "accelerate", "keras>=3", "flax", "equinox", "optax", "scikit-learn>=1.4", "statsmodels")
 PIPELINES = ("torchdata", "grain", "datasets", "tensorflow-datasets")
 # The book's package, without its own pins (it asks for NumPy 1.23.5 and more); then what importing it takes.
 BOOK = ("pandas", "requests", "ipython", "matplotlib-inline")
@@ -66,7 +66,7 @@ def frameworks(session: nox.Session) -> None:
     session.install(".", TORCH, "jax", *TENSORFLOW, *TRAINERS, *PIPELINES, *TESTS, *BOOK, "pytest-cov")
     session.install("--no-deps", "d2l==1.0.3", "tf_keras")  # tf_keras asks for the larger TensorFlow
     named = (
-        "torch,jax,tensorflow,lightning,keras,flax,equinox,optax,sklearn,statsmodels,"
+        "torch,jax,tensorflow,lightning,accelerate,keras,flax,equinox,optax,sklearn,statsmodels,"
         "torchdata,grain,datasets,tensorflow_datasets,d2l"
     )
     apart = [f"tests/test_{name}.py" for name in ("torch_data", "loader")]  # they fork: JAX warns

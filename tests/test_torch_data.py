@@ -1,6 +1,7 @@
 """PyTorch's own input pipelines and Lightning: every row once, in a known order, with any workers, resumable."""
 
 import copy
+import functools
 import importlib
 import itertools
 import multiprocessing
@@ -707,3 +708,77 @@ def test_the_made_class_is_like_one_that_is_written(pipes, lightning):
     assert pickle.loads(pickle.dumps(Class)) is Class
     assert issubclass(Class, lightning.LightningDataModule)
     assert "fixed order" in Class.__doc__
+
+
+# ---- Accelerate -------------------------------------------------------------------------------------------------
+
+accelerated = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture
+def Accelerator(framework):
+    return functools.partial(framework("accelerate").Accelerator, cpu=True)
+
+
+@accelerated
+def test_accelerate_saves_a_loader_with_the_rest(Accelerator, tmp_path):
+    """A loader that is registered goes into its checkpoints; what it was asked for ahead is not lost."""
+    accelerator, loader = Accelerator(), loader_of(rows_of())
+    assert accelerator.prepare(loader) is loader
+    accelerator.register_for_checkpointing(loader)
+    assert equal(loader, loader.read(0))
+    reading = iter(loader)
+    seen = list(itertools.islice(reading, 5))
+    accelerator.save_state(str(tmp_path))
+    assert equal([*seen, *reading], loader.read(1))
+
+    accelerator, resumed = Accelerator(), loader_of(rows_of())
+    accelerator.register_for_checkpointing(resumed)
+    accelerator.load_state(str(tmp_path))
+    assert equal([*seen, *resumed], loader.read(1))
+    assert equal(resumed, loader.read(2))
+
+
+@accelerated
+def test_accelerate_resumes_a_dataset(Accelerator, framework, DataLoader, pipes, tmp_path):
+    """Its stateful data loaders carry our state, and those that skip batches skip ours."""
+    framework("torchdata")
+    accelerate = framework("accelerate")
+    order = loader_of(rows_of())
+
+    def prepared(accelerator):
+        return accelerator.prepare(DataLoader(pipes.IterableDataset(loader_of(rows_of())), batch_size=None))
+
+    stateful = accelerate.utils.DataLoaderConfiguration(use_stateful_dataloader=True)
+    accelerator = Accelerator(dataloader_config=stateful)
+    batches = prepared(accelerator)
+    assert equal(batches, order.read(0))
+    seen = list(itertools.islice(batches, 5))
+    accelerator.save_state(str(tmp_path))
+    accelerator = Accelerator(dataloader_config=stateful)
+    resumed = prepared(accelerator)
+    accelerator.load_state(str(tmp_path))
+    assert equal([*seen, *resumed], order.read(1))
+
+    skipping = accelerate.skip_first_batches(prepared(Accelerator()), 5)
+    skipping.set_epoch(2)
+    assert equal(skipping, list(order.read(2))[5:])
+
+
+def test_a_state_of_a_dataset_goes_to_another_number_of_ranks(pipes, StatefulDataLoader):
+    """The state of torchdata's data loader, taken by one process, is loaded by each of two."""
+
+    def stateful(rank=0, world_size=1):
+        loader = loader_of(rows_of(), rank=rank, world_size=world_size)
+        return StatefulDataLoader(pipes.IterableDataset(loader), batch_size=None)
+
+    alone = stateful()
+    list(itertools.islice(alone, 5))
+    parts = []
+    for rank in range(2):
+        again = stateful(rank, 2)
+        again.load_state_dict(alone.state_dict())
+        parts.append(list(again))
+    wanted = list(loader_of(rows_of()).read(0, 5))
+    batches = [tuple(np.concatenate(halves) for halves in zip(*both, strict=True)) for both in zip(*parts, strict=True)]
+    assert equal(batches, wanted)
