@@ -51,8 +51,8 @@ class ShardedLoader:
     >>> sharded = ShardedLoader(loader, NamedSharding(mesh, PartitionSpec("data")))
     >>> for X, y in sharded:
     ...     pass
-    >>> X.shape, y.shape, len(sharded), X.sharding.spec
-    ((32, 2), (32, 1), 32, PartitionSpec('data',))
+    >>> X.shape, y.shape, len(sharded), tuple(X.sharding.spec)
+    ((32, 2), (32, 1), 32, ('data',))
     """
 
     def __init__(self, loader: Loader, sharding: Any) -> None:
