@@ -18,8 +18,8 @@ SIZES = (1, 4, 32, 256, 2_048, 16_384, 65_536)
 WIDTHS = (1, 4, 16, 64, 256, 1_024, 4_096)
 VALUES = ROWS * FEATURES  # in each data set, however many features
 SHARE = 0.25  # of the speed of a straight memory copy that batches from memory mean to reach
-HUGE, HUGE_BATCH = 10**12, 1_000
-POSITIONS = (0, 10**3, 10**6, 10**9 - 1)
+HUGE, HUGE_BATCH = 10**12, 100
+POSITIONS = (0, 10**3, 10**6, 10**9, 10**10 - 1)
 PARTS = ("sizes", "features", "parts", "resumes")
 
 
@@ -171,7 +171,7 @@ def resumes(repeats):
     rows = computed()
     sources = {
         "computed, 10^12 rows": (planted.regression(planted.weights(FEATURES, seed=1), n=HUGE), HUGE_BATCH, POSITIONS),
-        "from memory, 2^20 rows": (rows.materialize(), HUGE_BATCH, (0, 10, 500, 1_048)),
+        "from memory, 2^20 rows": (rows.materialize(), HUGE_BATCH, (0, 10, 5_000, 10_485)),
     }
     several = []
     for name, (source, size, positions) in sources.items():
