@@ -96,6 +96,13 @@ def one_process():
     again.set_epoch(7)
     assert again.state_dict()["epoch"] == 7
 
+    # it begins where the loader is, and goes its own way
+    reading = iter(loader)
+    next(reading)
+    sharded = ShardedLoader(loader, data)
+    next(reading)
+    assert (sharded.state_dict()["batch"], loader.state_dict()["batch"]) == (1, 2)
+
     # what cannot be sharded
     refused("the last batch has 40 of 48 rows", InvalidValueError, planted.Loader(ROWS, BATCH), data)
     refused("cannot be divided by", InvalidValueError, planted.Loader(ROWS, 20, drop_last=True), data)

@@ -35,8 +35,8 @@ def cutter(framework: str) -> Cut:
 
     Examples
     --------
-    >>> cutter("numpy")([1, 2, 3], 2)
-    [[1, 2], [3]]
+    >>> [part.tolist() for part in cutter("numpy")(np.arange(5), 2)]
+    [[0, 1], [2, 3], [4]]
     """
     if framework == "numpy":
         return _slices

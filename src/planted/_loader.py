@@ -369,7 +369,7 @@ class Loader(Steps):
 
 def _parts(arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
     """The arrays, cut into parts of so many rows; themselves if they have no more."""
-    if len(arrays[0]) <= rows or not rows:
+    if len(arrays[0]) <= rows:
         yield arrays
         return
     for first in range(0, len(arrays[0]), rows):
