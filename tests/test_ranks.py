@@ -43,6 +43,8 @@ def read(source, world, epoch, **options):
             np.testing.assert_array_equal(y, wanted[1])
             batches.append(index.tolist())
         assert len(batches) == len(loader)
+        for k in {len(batches) - 1, len(batches) // 2} if batches else ():
+            assert [index.tolist() for *_, index in loader.read(epoch, k)] == batches[k:]
         of_ranks.append(batches)
     return of_ranks
 
