@@ -226,6 +226,28 @@ def test_collected_where_a_lock_is_held_that_a_job_wants(kind, threads, monkeypa
     assert gone(threads)
 
 
+@pytest.mark.usefixtures("no_collector")
+def test_collected_where_a_thread_is_begun(monkeypatch, threads):
+    """It is not waited for there, though what it does takes long, and no thread is listed that is gone."""
+    gate, start = threading.Event(), threading.Thread.start
+    iterator = iter(planted.Pipeline(range(9)).map(lambda x: x and gate.wait(30)).prefetch(2))
+    next(iterator)
+    before = threading.active_count()
+    knotted(iterator)
+    del iterator
+
+    def collect(self):
+        gc.collect()
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", collect)
+    assert next(iter(planted.Pipeline(range(9)).prefetch(1))) == 0  # not after `PATIENCE`
+    assert threads()
+    gate.set()
+    assert gone(threads)
+    assert threading.active_count() < before
+
+
 # ---- signals ------------------------------------------------------------------------------------------------------
 
 
