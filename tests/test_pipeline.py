@@ -342,7 +342,7 @@ def test_an_interrupt_closes_what_is_behind_though_its_traceback_is_kept(monkeyp
 
     iterator = iter(Pipeline(source).prefetch(2).map(plus))
     next(iterator)
-    monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
+    monkeypatch.setattr("planted._workers.Workers.result", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         next(iterator)
     assert closed == [True]

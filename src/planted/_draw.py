@@ -5,8 +5,8 @@ What comes in: a truth, the keys of a seed, row numbers. What goes out: the arra
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from planted._input import DType, integer, seed_and_salt
 from planted._random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
 from planted._types import FloatArray, RowNumbers
+from planted._workers import Workers
 
 PIECE_VALUES: Final = 1 << 19  # one turn of a thread: a millisecond, two megabytes of float32, a chunk of the loader
 PARALLEL_VALUES: Final = 1 << 20  # fewer values than this are done sooner than threads are started
@@ -60,21 +61,33 @@ def fill(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y: Flo
 def in_pieces(n: int, values_a_row: int, work: Callable[[slice], None]) -> None:
     """Call `work` with slices that cover ``range(n)``, on all cores if there is enough to do."""
     step = max(1, PIECE_VALUES // values_a_row)
-    pieces = iter([slice(first, min(first + step, n)) for first in range(0, n, step)])
+    pieces = deque(slice(first, min(first + step, n)) for first in range(0, n, step))
 
     def take_turns() -> None:
-        for piece in pieces:  # one iterator for all threads: each takes the next piece when it is free
+        while pieces:  # of all threads: each takes the next piece when it is free
+            try:
+                piece = pieces.popleft()
+            except IndexError:  # another thread was quicker
+                return
             work(piece)
 
     helpers = cores() - 1 if n * values_a_row >= PARALLEL_VALUES else 0
     if not helpers:
         take_turns()
         return
-    with ThreadPoolExecutor(helpers, thread_name_prefix="planted-fill") as pool:
-        futures = [pool.submit(take_turns) for _ in range(helpers)]
+    workers = Workers(helpers, "planted-fill")
+    try:
+        for _ in range(helpers):
+            workers.submit(take_turns)
         take_turns()
-        for future in futures:
-            future.result()
+        while workers:
+            workers.result()
+    finally:
+        pieces.clear()
+        try:
+            workers.close()
+        finally:
+            workers.close()  # for good, if a signal's handler raised before the first had begun
 
 
 def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.float64]:

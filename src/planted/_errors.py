@@ -34,6 +34,10 @@ class ProcessGroupError(PlantedError, RuntimeError):
     """A framework has not been told which of how many processes this is."""
 
 
+class ForkedError(PlantedError, RuntimeError):
+    """An iterator is used in a process that was forked off after the iterator was begun."""
+
+
 class DivergedError(PlantedError, ArithmeticError):
     """A learner left the finite numbers."""
 

@@ -14,9 +14,7 @@ framework's arrays. Rows on disk are read in blocks, through `_pool`. The vocabu
 """
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -32,6 +30,7 @@ from planted._order import Order, Permutation, Sequential
 from planted._pipeline import Steps
 from planted._pool import Lease, PoolReader
 from planted._sources import Batches
+from planted._workers import BACKGROUND, Workers
 
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
@@ -377,24 +376,32 @@ def _parts(arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _made(
-    chunks: Iterator[Wanted], make: Callable[[Wanted], _Filled], ahead: int, close: Callable[[], None] = lambda: None
+    chunks: Iterator[Wanted], make: Callable[[Wanted], _Filled], ahead: int, close: Callable[[], object] = int
 ) -> Iterator[_Filled]:
     """The chunks, filled: `ahead` of them by background threads, before they are asked for."""
     if not ahead:
         try:
             yield from map(make, chunks)
         finally:
-            close()
+            try:
+                close()
+            finally:
+                close()  # for good, if a signal's handler raised before the first had begun
         return
-    pool = ThreadPoolExecutor(min(ahead, cores()), thread_name_prefix="planted-loader")
+    # `close` first: a chunk may wait for what only those give back that are cancelled then
+    workers = Workers(min(ahead, cores()), BACKGROUND, close)
     try:
-        pending = deque(pool.submit(make, chunk) for chunk in itertools.islice(chunks, ahead))
-        while pending:
-            pending.extend(pool.submit(make, chunk) for chunk in itertools.islice(chunks, 1))
-            yield pending.popleft().result()
+        for chunk in itertools.islice(chunks, ahead):
+            workers.submit(make, chunk)
+        while workers:
+            for chunk in itertools.islice(chunks, 1):
+                workers.submit(make, chunk)
+            yield workers.result()
     finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
-        close()  # first: a chunk may wait for what only those give back that are cancelled now
-        pool.shutdown(wait=True, cancel_futures=True)
+        try:
+            workers.close()
+        finally:
+            workers.close()  # as above
 
 
 def _shuffle(value: object, rows: Any) -> Shuffle:

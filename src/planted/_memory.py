@@ -53,7 +53,8 @@ class _Lease:
         self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (start, False)}
 
     def __del__(self) -> None:
-        self._store.give(self._block)
+        if hasattr(self, "_block"):  # else a signal's handler raised before there was one
+            self._store.give(self._block)
 
 
 _store: Final = _Store()

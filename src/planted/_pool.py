@@ -10,18 +10,19 @@ each chunk's X and y. There are no random reads. The vocabulary:
 
 Nothing waits forever. A reader waits for slots of earlier pools, whose chunks were all leased before and so wait for
 nothing that this reader has to load: a chunk of two pools gives the first one back before it waits for the second. A
-failed load and `close` wake everybody up.
+failed load and `close` wake everybody up. The lock is a bare one and a wait is that for a queue, not a
+`threading.Condition`, which is written in Python: a signal's handler that raises inside of it leaves the lock taken.
 """
 
 import atexit
 import itertools
 import os
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -31,10 +32,10 @@ from planted._draw import in_pieces
 from planted._memory import empty
 from planted._order import PASS_VALUES
 from planted._types import FloatArray, RowNumbers
+from planted._workers import BACKGROUND, is_of_another, joined, refuse_another, start
 
 EXPECTED: Final = 256, 1 << 26  # as many blocks, and as many bytes, ahead do rows hear of them
 RUN: Final = 64, 1 << 22  # as much, at most, is given to a reader at a time: each run costs locks and turns at the GIL
-THREAD: Final = "planted-loader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class PoolReader:
         self._size = order.blocks.largest
         self._arena: FloatArray = empty((slots * self._size, rows.features + 1), rows.dtype)
         self._free = list(range(slots - 1, -1, -1))
-        self._change = threading.Condition()  # re-entrant: the garbage collector may close a reader inside of it
+        self._change = threading.RLock()  # re-entrant: the garbage collector may close a reader inside of it
+        self._waiting: list[SimpleQueue[None]] = []  # of each who waits for a change, what wakes it up
         self._held: dict[int, _Held] = {}
         self._leases: Counter[int] = Counter()
         self._latest = -1  # the last pool that was leased
@@ -96,6 +98,7 @@ class PoolReader:
 
     def lease(self, positions: Any) -> Lease:
         """Take a lease for the chunk of these positions; chunks are leased, and their gathering is begun, in order."""
+        refuse_another(self._process)
         if not self._threads:
             self._start()
         parts = self._order.pools_of(positions)
@@ -126,28 +129,24 @@ class PoolReader:
 
     def close(self) -> None:
         """End all threads, and wake up all who wait; safe to call from anywhere, and again."""
-        if sys.is_finalizing() or os.getpid() != self._process:  # the threads are gone, perhaps with the lock
+        if is_of_another(self._process):
             return
-        atexit.unregister(self.close)
         with self._change:
             self._closed = True
             self._error = None  # its traceback leads back here
-            self._change.notify_all()
-        if threading.current_thread().name.startswith(THREAD):
-            return  # the garbage collector came by in a thread on which others may wait
-        for thread in self._threads:
-            thread.join()
+            self._wake()
+        atexit.unregister(self.close)
+        joined(self._threads, busy=True)
 
     def _start(self) -> None:
         atexit.register(self.close)  # and daemons: an iterator left unread must not keep a program from ending
-        for i in range(self._readers):
-            thread = threading.Thread(target=self._read, name=f"{THREAD}-reader-{i}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        names = [f"{BACKGROUND}-reader-{i}" for i in range(self._readers)]
+        start([threading.Thread(target=self._read, name=name, daemon=True) for name in names], self._threads)
 
     def _wait_for(self, p: int) -> _Held:
-        with self._change:
-            while True:
+        refuse_another(self._process)
+        while True:
+            with self._change:
                 if self._closed:
                     raise CancelledError
                 held = self._held.get(p)
@@ -155,7 +154,19 @@ class PoolReader:
                     return held
                 if self._error is not None and p >= self._failed:
                     raise self._error
-                self._change.wait()
+                changed = self._wish()
+            changed.get()
+
+    def _wish(self) -> "SimpleQueue[None]":
+        """What will hear of the next change; to be called with the lock, and waited for without."""
+        changed: SimpleQueue[None] = SimpleQueue()
+        self._waiting.append(changed)
+        return changed
+
+    def _wake(self) -> None:
+        for changed in list(self._waiting):
+            changed.put(None)
+        self._waiting.clear()
 
     def _fill(self, held: _Held, positions: Any, X: FloatArray, y: FloatArray, index: RowNumbers | None) -> None:
         from planted import _kernels
@@ -178,7 +189,7 @@ class PoolReader:
             del self._leases[p]
             self._free.extend(self._held.pop(p).slots.tolist())
         if done:
-            self._change.notify_all()
+            self._wake()
 
     # ---- readers ----------------------------------------------------------------------------------------------
 
@@ -196,14 +207,14 @@ class PoolReader:
                 with self._change:
                     held.missing -= len(run.blocks)
                     if not held.missing:
-                        self._change.notify_all()
+                        self._wake()
                 run = None
         except BaseException as error:  # noqa: BLE001 -- for whoever waits for the pool
             with self._change:
                 failed = run.held.number if run else self._given + 1
                 if not self._closed and (self._error is None or failed < self._failed):
                     self._failed, self._error = failed, error
-                self._change.notify_all()
+                self._wake()
 
     def _next_run(self) -> _Run | None:
         with self._turn:
@@ -227,16 +238,18 @@ class PoolReader:
 
     def _slots(self, wanted: int) -> list[int]:
         """Free slots for a part of the blocks that a pool still wants, at least one; none if no block shall be read."""
-        with self._change:
-            while not self._free and not self._closed and self._error is None:
-                self._change.wait()
-            if self._closed or self._error is not None:
-                return []
-            fair = min(wanted, len(self._free)) // (2 * self._readers)
-            count = max(1, min(fair, self._run))
-            taken = self._free[-count:]
-            del self._free[-count:]
-            return taken
+        while True:
+            with self._change:
+                if self._closed or self._error is not None:
+                    return []
+                if self._free:
+                    fair = min(wanted, len(self._free)) // (2 * self._readers)
+                    count = max(1, min(fair, self._run))
+                    taken = self._free[-count:]
+                    del self._free[-count:]
+                    return taken
+                changed = self._wish()
+            changed.get()
 
     def _plan(self, chunks: Iterator[Any]) -> Iterator[int]:
         """All blocks that will be loaded, in order; each pool is queued when its first block is asked for."""

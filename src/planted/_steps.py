@@ -6,9 +6,7 @@ So what a step holds (a pass, a count, a batch half full) is known from the posi
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING, dataclass, fields
 from itertools import count
 from typing import Any, ClassVar, Final
@@ -20,6 +18,7 @@ from planted._adapters import Cut, cutter
 from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import spelled, to_numpy
 from planted._sources import Batches, Items, Position, Stage, name_of, short, unmeasured
+from planted._workers import Workers
 
 READY: Final = (np.ndarray, np.generic, str, bytes, int, float, complex)  # what NumPy stacks as it is
 
@@ -196,15 +195,19 @@ class Prefetch:
         if not self.k:
             yield from items
             return
-        pool = ThreadPoolExecutor(1, thread_name_prefix="planted-prefetch")
+        workers = Workers(1, "planted-prefetch")
         try:
-            pending = deque(pool.submit(next, items, None) for _ in range(self.k))
-            while pair := pending.popleft().result():
-                pending.append(pool.submit(next, items, None))
+            for _ in range(self.k):
+                workers.submit(next, items, None)
+            while pair := workers.result():
+                workers.submit(next, items, None)
                 yield pair
         finally:  # also when the loop is abandoned or interrupted: what is running ends within one item
-            pool.shutdown(wait=True, cancel_futures=True)
-            items.close()
+            try:
+                workers.close()
+            finally:  # for good, if a signal's handler raised before the first had begun
+                if workers.close():  # else the items are in use, and are closed when nobody holds them any more
+                    items.close()
 
     length, settings, __repr__ = same_length, arguments, text
 
