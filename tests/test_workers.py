@@ -4,7 +4,6 @@ import contextlib
 import gc
 import importlib.util
 import inspect
-import itertools
 import os
 import subprocess
 import sys
@@ -152,20 +151,20 @@ def no_collector():
 def test_collected_in_a_thread_of_its_own(kind, threads, monkeypatch):
     """By a user's function, in the middle of a job: it is not waited for, and nothing is raised."""
     monkeypatch.setattr(_loader, "CHUNK_BYTES", 1)
-    go, done, calls = threading.Event(), threading.Event(), itertools.count()
+    go, done = threading.Event(), threading.Event()
 
-    def collect(number):
-        if next(calls) == 2 and go.wait(30):  # no sooner than in the background, no later than ahead
+    def collect(number, ahead):
+        if number == ahead and go.wait(30):  # made in the background, before it is asked for
             gc.collect()
             done.set()
         return number
 
     if kind == "pipeline":
-        iterator = iter(planted.Pipeline(range(100)).map(collect).prefetch(2))
+        iterator = iter(planted.Pipeline(range(100)).map(lambda x: collect(x, 2)).prefetch(2))
     else:
         rows = Own()
-        rows.take = lambda numbers: collect(len(numbers)) and Own.take(rows, numbers)
-        iterator = iter(planted.Loader(rows, 3))
+        rows.take = lambda numbers: Own.take(rows, [collect(number, 3) for number in numbers])
+        iterator = iter(planted.Loader(rows, 3, shuffle=False))
     next(iterator)
     knotted(iterator)
     del iterator
@@ -198,24 +197,27 @@ def test_collected_where_a_lock_is_held_that_a_job_wants(kind, threads, monkeypa
     """Patience ends, and the thread with its job."""
     monkeypatch.setattr(_workers, "PATIENCE", 0.05)
     monkeypatch.setattr(_loader, "CHUNK_BYTES", 1)
-    lock, waiting, calls = threading.Lock(), threading.Event(), itertools.count()
+    lock, waiting = threading.Lock(), threading.Event()
 
-    def want(free):
-        if next(calls) >= free:
+    def want(later):
+        if later:
             waiting.set()
             with lock:
                 pass
 
     if kind == "pipeline":
-        iterator = iter(planted.Pipeline(range(100)).map(lambda x: want(1) or x).prefetch(2))
+        iterator = iter(planted.Pipeline(range(100)).map(lambda x: want(x >= 1) or x).prefetch(2))
     elif kind == "loader":
         rows = Own()
-        rows.take = lambda numbers: want(3) or Own.take(rows, numbers)
-        iterator = iter(planted.Loader(rows, 3))
+        rows.take = lambda numbers: want(numbers[0] >= 3) or Own.take(rows, numbers)
+        iterator = iter(planted.Loader(rows, 3, shuffle=False))
     else:
         source = blocks.stored(400, 10)
-        source.before = lambda start: want(6)  # more than a pool has
-        iterator = iter(planted.Loader(source, 10, memory=blocks.memory_for(8, source), prefetch=0))
+        loader = planted.Loader(source, 10, memory=blocks.memory_for(8, source), prefetch=0)
+        order = blocks.order_of(loader, 0)
+        first = set(order.take(range(*order.span(0))).tolist())
+        source.before = lambda start: want(start not in first)
+        iterator = iter(loader)
     with lock:
         next(iterator)
         assert waiting.wait(30)
