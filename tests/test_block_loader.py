@@ -675,16 +675,19 @@ def test_an_abandoned_iterator_loads_no_further(threads):
 def test_nothing_waits_for_a_load_that_never_ends_once_it_does(prefetch, threads):
     """An iterator closed from another thread's point of view: a blocked load ends, and with it all threads."""
     source = stored(400, 10)
+    loader = planted.Loader(source, 10, memory=memory_for(8, source), prefetch=prefetch)
+    order = order_of(loader, 0)
+    first = set(order.take(range(*order.span(0))).tolist())
     gate = threading.Event()
     blocked = threading.Event()
 
     def wait(start):
-        if len(source.loaded) >= 6:
+        if start not in first:
             blocked.set()
             assert gate.wait(30)
 
     source.before = wait
-    iterator = iter(planted.Loader(source, 10, memory=memory_for(8, source), prefetch=prefetch))
+    iterator = iter(loader)
     next(iterator)
     assert blocked.wait(30)
     threading.Timer(0.1, gate.set).start()
