@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +24,7 @@ from planted._blocks import BlockOrder, plan_pool
 from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingError, MissingFrameworkError
 from planted._formats import BLOCK_BYTES
 from planted._shards import Shards
-from planted._storage import LocalFolder, are_cached, expect_pieces, read_pieces
+from planted._storage import LocalFolder, are_cached, drop_oldest, expect_pieces, read_pieces
 
 TRUTH = planted.LinearTruth([2.0, -3.4, 0.5], 4.2, 0.01)
 FORMATS = ("npy", "arrow", "parquet")
@@ -231,6 +232,27 @@ def test_only_so_many_files_are_open_at_once(tmp_path, monkeypatch):
     if Path("/proc/self/fd").exists():
         still = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
         assert sum(str(tmp_path) in path for path in still) <= 3
+
+
+def test_threads_drop_the_oldest_entries_of_one_cache():
+    """At once, and whenever they like: none finds it changed under its feet."""
+    kept = {}
+
+    def work(first):
+        for i in range(first, 40_000, 8):
+            kept[i] = i
+            drop_oldest(kept, 3)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(kept) == 3
+    drop_oldest(kept, 0)
+    assert kept == {}
 
 
 needs_pread = pytest.mark.skipif(not hasattr(os, "preadv"), reason="pieces are read one by one here")

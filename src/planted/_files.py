@@ -26,7 +26,7 @@ from planted._errors import DamagedError
 from planted._memory import empty
 from planted._paths import Place
 from planted._schema import Chosen, reading
-from planted._storage import File
+from planted._storage import File, drop_oldest
 from planted._types import FloatArray, RowNumbers
 
 FILES: Final = 256  # that are open at once
@@ -136,8 +136,7 @@ class Table:
             mine.set_exception(error)
             raise
         mine.set_result(values)
-        while len(self._decoded) > self._kept:
-            self._decoded.pop(next(iter(self._decoded), -1), None)
+        drop_oldest(self._decoded, self._kept)
         return values
 
     def _room(self, lo: int, hi: int) -> FloatArray:
@@ -175,8 +174,7 @@ class Table:
             if file.stamp != self.stamps[i]:
                 raise self._changed(i)
             found = file, self.parts[i].handle(file)
-            while len(self._files) >= FILES:
-                self._files.pop(next(iter(self._files), -1), None)
+            drop_oldest(self._files, FILES - 1)
             self._files[i] = found
         return found
 

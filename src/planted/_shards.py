@@ -34,7 +34,7 @@ from planted._rows import (
     _take,
     _text,
 )
-from planted._storage import File, Folder, are_cached, expect_pieces, read_pieces
+from planted._storage import File, Folder, are_cached, drop_oldest, expect_pieces, read_pieces
 from planted._truth import LinearTruth
 from planted._types import FloatArray, RowNumbers
 
@@ -201,8 +201,7 @@ class Shards:
                     f"{name} of {self.folder} has {file.size} bytes instead of {expected}: mend it with planted "
                     "verify --repair"
                 )
-            while len(self._files) >= FILES:
-                self._files.pop(next(iter(self._files), -1), None)
+            drop_oldest(self._files, FILES - 1)
             self._files[shard] = file
         return file
 
@@ -210,8 +209,7 @@ class Shards:
         table = self._tables.get(shard)
         if table is None:
             table = read_table(self.folder, self.plan, shard, self.manifest.shards[shard])
-            while len(self._tables) >= TABLES:
-                self._tables.pop(next(iter(self._tables), -1), None)
+            drop_oldest(self._tables, TABLES - 1)
             self._tables[shard] = table
         return table
 

@@ -295,6 +295,13 @@ def expect_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers) -> 
             file.expect(offset, size)
 
 
+def drop_oldest(kept: dict[int, Any], limit: int) -> None:
+    """Drop the oldest entries of a cache until it has no more than `limit`; threads may all be at it at once."""
+    while len(kept) > limit:
+        with suppress(StopIteration, RuntimeError):  # it was empty, or changed, before its oldest key was read
+            kept.pop(next(iter(kept)), None)
+
+
 def _descriptors(files: list[File]) -> npt.NDArray[np.int32] | None:
     """For the C library; none if a file has none, or offsets may be another type than 64-bit integers there."""
     descriptors = [file.descriptor for file in files]
