@@ -18,6 +18,13 @@ DOCTESTS = ("-q", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs")
 MXNET_TESTS = tuple(
     f"tests/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers", "loader", "rows", "audit_peers")
 )
+WITHOUT_FRAMEWORKS = tuple(
+    f"tests/test_{name}.py"
+    for name in (
+        *("blocks", "cache", "disk", "disk_commands", "endurance", "faults", "known_answers", "manifest", "mixing"),
+        *("order", "order_quality", "random", "stores", "tables", "version_1", "workers"),
+    )
+)
 STORES = ("s3fs", "moto[server]")  # a store of this machine, which speaks S3
 OLDEST = (
     "numpy==1.23.5",
@@ -46,11 +53,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Everything that needs no framework, where none is installed."""
-    session.install(".[arrow,remote]", *STORES, *TESTS)
+    session.install(".[arrow,remote]", *STORES, *TESTS, "pytest-cov")
     session.run(
         "python", "-c", "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'jax', 'tensorflow')))"
     )
-    _pytest(session, frameworks="pyarrow,fsspec,s3fs,moto")
+    _pytest(session, "--cov", "--cov-report=", frameworks="pyarrow,fsspec,s3fs,moto")
 
 
 @nox.session
@@ -62,7 +69,7 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def frameworks(session: nox.Session) -> None:
-    """Everything, with PyTorch, JAX and TensorFlow, what people train with on them, and the book's own package."""
+    """All that may meet PyTorch, JAX and TensorFlow, what people train with on them, and the book's own package."""
     session.install(".", TORCH, "jax", *TENSORFLOW, *TRAINERS, *PIPELINES, *TESTS, *BOOK, "pytest-cov")
     session.install("--no-deps", "d2l==1.0.3", "tf_keras")  # tf_keras asks for the larger TensorFlow
     named = (
@@ -70,8 +77,8 @@ def frameworks(session: nox.Session) -> None:
         "torchdata,grain,datasets,tensorflow_datasets,d2l"
     )
     apart = [f"tests/test_{name}.py" for name in ("torch_data", "loader")]  # they fork: JAX warns
-    _pytest(session, *apart, "--cov", "--cov-report=", frameworks=named)
-    others = [f"--ignore={file}" for file in apart]
+    _pytest(session, *apart, "--cov", "--cov-append", "--cov-report=", frameworks=named)  # to what core has covered
+    others = [f"--ignore={file}" for file in (*apart, *WITHOUT_FRAMEWORKS)]
     _pytest(session, *others, "--cov", "--cov-append", "--cov-report=term", frameworks=named)
     session.run("pytest", *DOCTESTS, "planted", "--ignore-glob=*/mxnet.py")
 

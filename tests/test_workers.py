@@ -20,7 +20,7 @@ import planted
 from planted import _loader, _pool, _workers
 from planted._workers import Workers
 
-pytestmark = [pytest.mark.threads, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.threads, pytest.mark.timeout(120)]
 HERE = Path(__file__).resolve().parent
 DISK = "import planted, sys; sys.path.insert(0, '.'); from test_block_loader import stored, memory_for"
 
@@ -141,9 +141,11 @@ def test_that_no_thread_can_be_started_is_said(monkeypatch, threads):
 def no_collector():
     """The garbage collector comes only where a test wants it."""
     gc.collect()
+    gc.freeze()  # nor does it take long there, with all that a framework makes
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("no_collector")
