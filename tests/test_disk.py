@@ -365,6 +365,28 @@ def test_rows_that_are_open_at_the_end_of_a_program_end_silently(tmp_path):
     assert not done.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed by the system there")
+@pytest.mark.parametrize("file_format", ["arrow", "parquet"])
+def test_no_thread_of_arrow_reads_a_block(tmp_path, file_format, framework):
+    """It would call Python code, perhaps when the program ends: pyarrow then aborts the process, now and then."""
+    framework("pyarrow")
+    planted.write(planted.rows(TRUTH, 2_000), tmp_path, format=file_format, shard_bytes=10_000)
+    program = (
+        "import pathlib, planted, pyarrow.parquet\n"
+        "def threads():\n"
+        "    names = [thread.read_text() for thread in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "    return sum('jemalloc' not in name for name in names)\n"
+        "planted.rows(planted.LinearTruth([1.0]), 9)[:]\n"
+        "before = threads()\n"
+        f"disk = planted.open({str(tmp_path)!r})\n"
+        "disk.take([1_999, 0, 700])\n"
+        "for batch in planted.Loader(disk, 100): pass\n"
+        "print(threads() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def test_what_is_not_there_is_said(tmp_path):
     for target in (tmp_path / "none", tmp_path):
         with pytest.raises(MissingError, match=r"there are no rows in .*: write some with"):

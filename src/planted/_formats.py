@@ -26,6 +26,7 @@ checksum: Callable[[Any], int] = xxh3_64_intdigest
 
 BLOCK_BYTES: Final = {"npy": 1 << 16, "arrow": 1 << 16, "parquet": 1 << 20}  # Parquet has a header a column and block
 PIECE_BYTES: Final = 1 << 22  # of rows that are made, hashed and written at once
+ARROW_MAGIC: Final = b"ARROW1\0\0"  # the first bytes of an IPC file; what follows is a stream of messages
 ALIGNED: Final = 64  # bytes; NumPy's own rule for the headers of .npy files
 
 
@@ -59,7 +60,7 @@ def decode(plan: Plan, name: str, segments: "Segments", block: int, out: FloatAr
     try:
         X, y = DECODERS[plan.file_format](plan, segments, block)
         out[:, :-1], out[:, -1] = X, y
-    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:  # what pyarrow raises
+    except (ValueError, TypeError, KeyError, IndexError, OSError, StopIteration) as error:  # what pyarrow raises
         if isinstance(error, DamagedError):
             raise
         raise DamagedError(f"{name}, block {block}, cannot be decoded: {error}") from error
@@ -131,14 +132,17 @@ def pyarrow_for(file_format: str) -> Any:
     return pa
 
 
-def _encode_arrow(plan: Plan, shard: int) -> Iterator[Part]:
-    """An IPC file, uncompressed: a fixed-size list `x` and a column `y`, one record batch a block."""
+def _arrow_schema(plan: Plan) -> Any:
     pa = pyarrow_for("arrow")
     number = pa.from_numpy_dtype(np.dtype(plan.dtype_name))
+    columns = {"x": pa.list_(number, plan.truth.features), "y": number}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+def _encode_arrow(plan: Plan, shard: int) -> Iterator[Part]:
+    """An IPC file, uncompressed: a fixed-size list `x` and a column `y`, one record batch a block."""
+    pa, schema = pyarrow_for("arrow"), _arrow_schema(plan)
     features = plan.truth.features
-    schema = pa.schema(
-        [pa.field("x", pa.list_(number, features), nullable=False), pa.field("y", number, nullable=False)]
-    )
     sink = io.BytesIO()
     ends = []
     with pa.ipc.new_file(sink, schema) as writer:
@@ -176,10 +180,16 @@ def _cut(sink: io.BytesIO, ends: list[int]) -> Part:
     return Part(content, [stop - start for start, stop in itertools.pairwise(edges)])
 
 
-def _decode_arrow(plan: Plan, segments: "Segments", block: int) -> tuple[Any, Any]:
+def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
+    """Message by message: pyarrow reads a whole file of this format in threads, in which Python code must not run.
+
+    Else the end of the program may come while such a thread lets go of the file, and pyarrow aborts (26.0, 1 in 150).
+    """
     pa = pyarrow_for("arrow")
-    with pa.ipc.open_file(pa.PythonFile(segments, "r")) as reader:
-        batch = reader.get_batch(block)
+    messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(segments.but_last().removeprefix(ARROW_MAGIC)))
+    while (message := messages.read_next_message()).type != "record batch":
+        pass  # the schema, which stands before the first block
+    batch = pa.ipc.read_record_batch(message, _arrow_schema(plan))
     x, y = batch.column("x"), batch.column("y")
     return x.flatten().to_numpy().reshape(-1, plan.truth.features), y.to_numpy()
 
@@ -218,6 +228,10 @@ class Segments(io.RawIOBase):
     def size(self) -> int:
         """Of the whole file; pyarrow asks for it."""
         return self._size
+
+    def but_last(self) -> bytes:
+        """All segments but that at the end, one after another."""
+        return b"".join(content for _, content in self._held[:-1])
 
     def last(self) -> bytes:
         """The segment at the end of the file."""
