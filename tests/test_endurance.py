@@ -3,7 +3,6 @@
 The phases themselves are in `endurance.py`, which also runs far more of them: `python tests/endurance.py --help`.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,21 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import endurance
+
 HERE = Path(__file__).resolve().parent
 SEED = 1  # of all phases; `python tests/endurance.py --seed` takes others
 MIB_MORE = 16  # a long run allows 4
 LEAST = {"from memory": 60_000, "on demand": 60_000, "small epochs": 16_000, "disk epochs": 15_000}  # batches
-
-
-def load_endurance():
-    """The phases, from their path: the tests are not a package."""
-    specification = importlib.util.spec_from_file_location("endurance", HERE / "endurance.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-endurance = load_endurance()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="what is in use is counted by means of POSIX")

@@ -5,7 +5,6 @@ The faults themselves are in `faults.py`, which also runs more of them: `python 
 
 import contextlib
 import errno
-import importlib.util
 import itertools
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import faults
 import planted
 from planted import _formats, _shards, _storage
 from planted._errors import DamagedError, ExistsError, MissingError, StorageError
@@ -33,15 +33,6 @@ pytestmark = [
 ]
 
 
-def load_faults():
-    """The faults, from their path: the tests are not a package."""
-    specification = importlib.util.spec_from_file_location("faults", HERE / "faults.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-faults = load_faults()
 Case, contents, reference, stamps = faults.Case, faults.contents, faults.reference, faults.stamps
 MANIFEST, PLAN = faults.MANIFEST, faults.PLAN
 

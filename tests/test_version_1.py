@@ -1,6 +1,5 @@
 """`docs/version-1.md`, planted, and a program written from the page alone: all three say the same, bit for bit."""
 
-import importlib.util
 import re
 import struct
 from pathlib import Path
@@ -9,22 +8,13 @@ import numpy as np
 import pytest
 
 import planted
+import version_1
 from planted import _random
 from planted._blocks import BlockOrder, Blocks
 
 HERE = Path(__file__).resolve().parent
 PAGE = (HERE.parent / "docs" / "version-1.md").read_text(encoding="utf-8")
 
-
-def load_version_1():
-    """The reimplementation, from its path: the tests are not a package."""
-    specification = importlib.util.spec_from_file_location("version_1", HERE / "version_1.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-version_1 = load_version_1()
 
 WEIGHTS = [2.0, -3.4, 0.5, 1.0, -0.25, 1e-3, -7.0, 0.1, 3.0, 1e6, -0.3, 2.5, 1.0, 0.0, -1.5, 0.7, 4.0]
 B, NOISE = 4.2, 0.01

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib.util
 import inspect
 import os
 import subprocess
@@ -17,23 +16,13 @@ import numpy as np
 import pytest
 
 import planted
+import test_block_loader as blocks
 from planted import _loader, _pool, _workers
 from planted._workers import Workers
 
 pytestmark = [pytest.mark.threads, pytest.mark.timeout(120)]
 HERE = Path(__file__).resolve().parent
 DISK = "import planted, sys; sys.path.insert(0, '.'); from test_block_loader import stored, memory_for"
-
-
-def load_blocks():
-    """The rows in blocks of another file of tests, from its path: the tests are not a package."""
-    specification = importlib.util.spec_from_file_location("blocks", HERE / "test_block_loader.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-blocks = load_blocks()
 
 
 class Own:
