@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 import planted
 from planted._blocks import BlockOrder, plan_pool
 from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingError, MissingFrameworkError
-from planted._formats import BLOCK_BYTES
+from planted._formats import BLOCK_BYTES, Segments, decode, encoded
 from planted._shards import Shards
 from planted._storage import LocalFolder, are_cached, drop_oldest, expect_pieces, read_pieces
 
@@ -363,6 +364,39 @@ def test_rows_that_are_open_at_the_end_of_a_program_end_silently(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("forge", "message"),
+    [
+        (lambda plan, block: (replace(plan, dtype_name="float64"), block), "In column 0: Invalid"),
+        (lambda plan, block: (replace(plan, truth=planted.LinearTruth([1.0] * 4)), block), "In column 0: Invalid"),
+        (lambda plan, block: (plan, block[:-100]), "Expected to be able to read"),
+        (lambda plan, block: (plan, b""), "0 record batches instead of one"),
+        (lambda plan, block: (plan, block + block.removeprefix(b"ARROW1\0\0")), "2 record batches instead of one"),
+    ],
+    ids=["another dtype", "more features", "cut off", "empty", "twice"],
+)
+def test_an_arrow_block_that_is_not_of_the_plan_is_refused(tmp_path, framework, forge, message):
+    """Though its checksums are right, as somebody may have made them: no memory is read that is not the block's."""
+    framework("pyarrow")
+    plan = planted.write(planted.rows(TRUTH, 100), tmp_path, format="arrow").shards.plan
+    (part,) = encoded(plan, 0)
+    header, block, *_ = part.segments
+    content = bytes(part.content[: header + block])
+    rows = min(100, plan.block_rows)
+    out = np.zeros((rows, 5))
+    decode(plan, "rows", Segments(len(content), [(0, content), (len(content), b"")]), 0, out[:, :4])
+    np.testing.assert_array_equal(out[:, 3:4], planted.open(tmp_path)[:rows][1])
+    plan, content = forge(plan, content)
+    with pytest.raises(DamagedError, match=rf"rows, block 0, cannot be decoded: .*{message}"):
+        decode(
+            plan,
+            "rows",
+            Segments(len(content), [(0, content), (len(content), b"")]),
+            0,
+            out[:, : plan.truth.features + 1],
+        )
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed by the system there")

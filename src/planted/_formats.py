@@ -60,7 +60,7 @@ def decode(plan: Plan, name: str, segments: "Segments", block: int, out: FloatAr
     try:
         X, y = DECODERS[plan.file_format](plan, segments, block)
         out[:, :-1], out[:, -1] = X, y
-    except (ValueError, TypeError, KeyError, IndexError, OSError, StopIteration) as error:  # what pyarrow raises
+    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:  # what pyarrow raises
         if isinstance(error, DamagedError):
             raise
         raise DamagedError(f"{name}, block {block}, cannot be decoded: {error}") from error
@@ -186,10 +186,12 @@ def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
     Else the end of the program may come while such a thread lets go of the file, and pyarrow aborts (26.0, 1 in 150).
     """
     pa = pyarrow_for("arrow")
-    messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(segments.but_last().removeprefix(ARROW_MAGIC)))
-    while (message := messages.read_next_message()).type != "record batch":
-        pass  # the schema, which stands before the first block
-    batch = pa.ipc.read_record_batch(message, _arrow_schema(plan))
+    stream = pa.ipc.MessageReader.open_stream(pa.py_buffer(segments.but_last().removeprefix(ARROW_MAGIC)))
+    batches = [message for message in stream if message.type == "record batch"]  # not the schema, before the first
+    if len(batches) != 1:
+        raise ValueError(f"it has {len(batches)} record batches instead of one")
+    batch = pa.ipc.read_record_batch(batches[0], _arrow_schema(plan))
+    batch.validate()  # a batch of another schema may have less than this one makes of it
     x, y = batch.column("x"), batch.column("y")
     return x.flatten().to_numpy().reshape(-1, plan.truth.features), y.to_numpy()
 
