@@ -15,15 +15,14 @@ PIPELINES = ("torchdata", "grain", "datasets", "tensorflow-datasets")
 # The book's package, without its own pins (it asks for NumPy 1.23.5 and more); then what importing it takes.
 BOOK = ("pandas", "requests", "ipython", "matplotlib-inline")
 DOCTESTS = ("-q", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs")
-MXNET_TESTS = tuple(
-    f"tests/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers", "loader", "rows", "audit_peers")
+MXNET_TESTS = (
+    *(f"tests/frameworks/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers")),
+    *("tests/loader/test_loader.py", "tests/rows/test_rows.py", "tests/audit/test_audit_peers.py"),
 )
-WITHOUT_FRAMEWORKS = tuple(
-    f"tests/test_{name}.py"
-    for name in (
-        *("blocks", "cache", "disk", "disk_commands", "endurance", "faults", "known_answers", "manifest", "mixing"),
-        *("order", "order_quality", "random", "stores", "tables", "version_1", "workers"),
-    )
+WITHOUT_FRAMEWORKS = (
+    *("tests/order", "tests/disk", "tests/tables", "tests/audit/test_mixing.py", "tests/shell/test_disk_commands.py"),
+    *(f"tests/rows/test_{name}.py" for name in ("cache", "known_answers", "random", "version_1")),
+    *("tests/loader/test_endurance.py", "tests/loader/test_workers.py"),
 )
 STORES = ("s3fs", "moto[server]")  # a store of this machine, which speaks S3
 OLDEST = (
@@ -76,7 +75,7 @@ def frameworks(session: nox.Session) -> None:
         "torch,jax,tensorflow,lightning,accelerate,keras,flax,equinox,optax,sklearn,statsmodels,"
         "torchdata,grain,datasets,tensorflow_datasets,d2l"
     )
-    apart = [f"tests/test_{name}.py" for name in ("torch_data", "loader")]  # they fork: JAX warns
+    apart = ["tests/frameworks/test_torch_data.py", "tests/loader/test_loader.py"]  # they fork: JAX warns
     _pytest(session, *apart, "--cov", "--cov-append", "--cov-report=", frameworks=named)  # to what core has covered
     others = [f"--ignore={file}" for file in (*apart, *WITHOUT_FRAMEWORKS)]
     _pytest(session, *others, "--cov", "--cov-append", "--cov-report=term", frameworks=named)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import planted
-from planted._findings import alike_in
+from planted._audit.report import alike_in
 
 N, B, SEED, BUFFER, WORLD = 10_007, 32, 1, 1_000, 3
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=N, seed=714)

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 import planted
-from planted._blocks import plan_pool, quality
+from planted._order.blocks import plan_pool, quality
 
 FEATURES, BATCH, SHARDS, LR = 16, 256, 16, 0.01
 POINTS = 32  # of the curve, an epoch

@@ -1,6 +1,6 @@
 """``python -m planted`` and the command ``planted``."""
 
-from planted._cli import main
+from planted._shell import main
 
 if __name__ == "__main__":
     main()

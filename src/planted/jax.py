@@ -18,10 +18,17 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class, floating
 from planted._errors import InvalidTypeError, MissingFrameworkError, ProcessGroupError
-from planted._fit import Estimate, descend
-from planted._jax_sharded import ShardedLoader
+from planted._frameworks import (
+    Framework,
+    HyperParameters,
+    ShardedLoader,
+    SyntheticData,
+    TensorDataModule,
+    add_to_class,
+    floating,
+)
+from planted._learn import Estimate, descend
 from planted._rows import regression
 
 try:

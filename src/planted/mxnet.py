@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
 from planted._errors import MissingFrameworkError
-from planted._fit import Estimate, descend
+from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._learn import Estimate, descend
 
 try:
     import mxnet as mx

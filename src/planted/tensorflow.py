@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from planted._book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
 from planted._errors import InvalidTypeError, MissingFrameworkError
-from planted._fit import Estimate, descend
+from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._learn import Estimate, descend
 from planted._loader import Loader
 
 try:

@@ -1,7 +1,7 @@
 """PyTorch: planted's batches as torch tensors, and the book's classes for its PyTorch tab.
 
 What comes in: chunks of rows in NumPy, or tensors of the reader's own. What goes out: minibatches of `torch.Tensor`
-that share memory with the chunk they are cut from, without a copy; and, from `_torch_data` and `_lightning`, rows for
+that share memory with the chunk they are cut from, without a copy; and, from `_frameworks`, rows for
 torch's own input pipelines. Nothing of torch is anywhere else in the package::
 
     from planted import torch as d2l
@@ -15,18 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from planted import _lightning
-from planted._book import (
+from planted import _frameworks
+from planted._errors import MissingFrameworkError, ProcessGroupError
+from planted._frameworks import (
+    Dataset,
     Framework,
     HyperParameters,
+    IterableDataset,
     SyntheticData,
     TensorDataModule,
     add_to_class,
 )
-from planted._errors import MissingFrameworkError, ProcessGroupError
-from planted._fit import Estimate, descend
-from planted._sources import Arrays, equally_long
-from planted._torch_data import Dataset, IterableDataset
+from planted._learn import Estimate, descend
+from planted._pipeline import Arrays, equally_long
 from planted._types import RowNumbers
 
 try:
@@ -51,7 +52,7 @@ def __getattr__(name: str) -> Any:
     """`LightningDataModule`, for those who have Lightning."""
     if name != "LightningDataModule":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _lightning.LightningDataModule
+    return _frameworks.LightningDataModule
 
 
 def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:

@@ -1,0 +1,261 @@
+"""How a shard becomes a file, and a block of it rows again: NumPy's `.npy`, Arrow IPC, Parquet.
+
+What comes in: a plan and the number of a shard, or the bytes of a block. What goes out: the file's bytes, or the
+values, row-major, the response in the last column. A file is cut into *segments*: what stands before the first block,
+the blocks, what stands behind the last. Each has a checksum (XXH3, 64 bits), so every byte is under one; a *table*
+lists where the segments end and their checksums. Nothing is parsed whose checksum has not been compared.
+"""
+
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
+
+from planted._disk.manifest import Plan
+from planted._errors import DamagedError, MissingFrameworkError
+from planted._machine import empty
+from planted._rows import fill, keys_of
+from planted._types import FloatArray
+
+Table: TypeAlias = npt.NDArray[np.uint64]  # (segments, 2): where each ends, and its checksum
+checksum: Callable[[Any], int] = xxh3_64_intdigest
+
+BLOCK_BYTES: Final = {"npy": 1 << 16, "arrow": 1 << 16, "parquet": 1 << 20}  # Parquet has a header a column and block
+PIECE_BYTES: Final = 1 << 22  # of rows that are made, hashed and written at once
+ARROW_MAGIC: Final = b"ARROW1\0\0"  # the first bytes of an IPC file; what follows is a stream of messages
+ALIGNED: Final = 64  # bytes; NumPy's own rule for the headers of .npy files
+
+
+class Part(NamedTuple):
+    """Bytes of a file, and the sizes of the segments that they consist of."""
+
+    content: Any
+    segments: list[int]
+
+
+def library_of(file_format: str) -> str:
+    """The library, with its version, that a file's bytes depend on; none for .npy."""
+    return "" if file_format == "npy" else f"pyarrow {pyarrow_for(file_format).__version__}"
+
+
+def encoded(plan: Plan, shard: int) -> Iterator[Part]:
+    """A shard's file, made from the plan alone, part after part."""
+    return ENCODERS[plan.file_format](plan, shard)
+
+
+def file_size(plan: Plan, shard: int) -> int | None:
+    """Bytes of a shard's file, where they follow from the plan."""
+    if plan.file_format != "npy":
+        return None
+    rows = len(plan.rows_of(shard))
+    return len(_npy_header(plan, rows)) + rows * plan.row_bytes
+
+
+def decode(plan: Plan, name: str, segments: "Segments", block: int, out: FloatArray) -> None:
+    """The values of a block of an Arrow or a Parquet file into `out`, shape (rows, features + 1)."""
+    try:
+        X, y = DECODERS[plan.file_format](plan, segments, block)
+        out[:, :-1], out[:, -1] = X, y
+    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:  # what pyarrow raises
+        if isinstance(error, DamagedError):
+            raise
+        raise DamagedError(f"{name}, block {block}, cannot be decoded: {error}") from error
+
+
+# ---- the values -----------------------------------------------------------------------------------------------
+
+
+def _values(plan: Plan, rows: range) -> FloatArray:
+    """Rows, by their numbers within the folder: shape (rows, features + 1), the response last."""
+    values = empty((len(rows), plan.truth.features + 1), np.dtype(plan.dtype_name))
+    first = plan.start + rows.start
+    keys = keys_of(plan.seed, plan.salt, plan.dtype_name)
+    numbers = np.arange(first, first + len(rows), dtype=np.int64)
+    fill(plan.truth, keys, numbers, values[:, :-1], values[:, -1:])
+    return values
+
+
+def _in_blocks(plan: Plan, shard: int) -> Iterator[range]:
+    rows = plan.rows_of(shard)
+    for first in range(rows.start, rows.stop, plan.block_rows):
+        yield range(first, min(first + plan.block_rows, rows.stop))
+
+
+# ---- .npy -----------------------------------------------------------------------------------------------------
+
+
+def _npy_header(plan: Plan, rows: int) -> bytes:
+    """Version 1.0 of the format, padded as its definition asks; NumPy's own padding depends on its version."""
+    descr = np.dtype(plan.dtype_name).newbyteorder("<").str
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({rows}, {plan.truth.features + 1}), }}"
+    size = -(-(10 + len(text) + 1) // ALIGNED) * ALIGNED
+    return b"\x93NUMPY\x01\x00" + (size - 10).to_bytes(2, "little") + text.ljust(size - 11).encode() + b"\n"
+
+
+def _encode_npy(plan: Plan, shard: int) -> Iterator[Part]:
+    rows = plan.rows_of(shard)
+    header = _npy_header(plan, len(rows))
+    yield Part(header, [len(header)])
+    blocks = max(1, PIECE_BYTES // (plan.block_rows * plan.row_bytes))
+    block_bytes = plan.block_rows * plan.row_bytes
+    for first in range(rows.start, rows.stop, blocks * plan.block_rows):
+        piece = range(first, min(first + blocks * plan.block_rows, rows.stop))
+        whole, rest = divmod(len(piece) * plan.row_bytes, block_bytes)
+        values = _values(plan, piece)
+        content = (
+            values if values.dtype.isnative and np.little_endian else values.astype(values.dtype.newbyteorder("<"))
+        )
+        yield Part(content, [block_bytes] * whole + [rest] * (rest > 0))
+
+
+def npy_offset(plan: Plan, shard: int, block: int) -> int:
+    """Where a block begins in a shard's .npy file."""
+    return len(_npy_header(plan, len(plan.rows_of(shard)))) + block * plan.block_rows * plan.row_bytes
+
+
+# ---- Arrow and Parquet ----------------------------------------------------------------------------------------
+
+
+def pyarrow_for(file_format: str) -> Any:
+    """pyarrow, with its Parquet; a `MissingFrameworkError` if it is not installed."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingFrameworkError(
+            f"format={file_format!r} needs pyarrow, which is not installed: pip install 'planted[arrow]'"
+        ) from None
+    return pa
+
+
+def _arrow_schema(plan: Plan) -> Any:
+    pa = pyarrow_for("arrow")
+    number = pa.from_numpy_dtype(np.dtype(plan.dtype_name))
+    columns = {"x": pa.list_(number, plan.truth.features), "y": number}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+def _encode_arrow(plan: Plan, shard: int) -> Iterator[Part]:
+    """An IPC file, uncompressed: a fixed-size list `x` and a column `y`, one record batch a block."""
+    pa, schema = pyarrow_for("arrow"), _arrow_schema(plan)
+    features = plan.truth.features
+    sink = io.BytesIO()
+    ends = []
+    with pa.ipc.new_file(sink, schema) as writer:
+        ends.append(sink.tell())
+        for rows in _in_blocks(plan, shard):
+            values = _values(plan, rows)
+            x = pa.FixedSizeListArray.from_arrays(pa.array(values[:, :-1].reshape(-1)), features)
+            y = pa.array(np.ascontiguousarray(values[:, -1]))
+            writer.write_batch(pa.record_batch([x, y], schema=schema))
+            ends.append(sink.tell())
+    yield _cut(sink, ends)
+
+
+def _encode_parquet(plan: Plan, shard: int) -> Iterator[Part]:
+    """Plain columns `x0`, `x1`, ... and `y`: no dictionary, no compression, one row group a block."""
+    pa = pyarrow_for("parquet")
+    number = pa.from_numpy_dtype(np.dtype(plan.dtype_name))
+    names = [*(f"x{j}" for j in range(plan.truth.features)), "y"]
+    schema = pa.schema([pa.field(name, number, nullable=False) for name in names])
+    sink = io.BytesIO()
+    settings = {"use_dictionary": False, "compression": "none", "write_statistics": False, "store_schema": False}
+    ends = []
+    with pa.parquet.ParquetWriter(sink, schema, **settings) as writer:
+        ends.append(sink.tell())
+        for rows in _in_blocks(plan, shard):
+            columns = [pa.array(np.ascontiguousarray(column)) for column in _values(plan, rows).T]
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=len(rows))
+            ends.append(sink.tell())
+    yield _cut(sink, ends)
+
+
+def _cut(sink: io.BytesIO, ends: list[int]) -> Part:
+    content = sink.getbuffer()
+    edges = [0, *ends, len(content)]
+    return Part(content, [stop - start for start, stop in itertools.pairwise(edges)])
+
+
+def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
+    """Message by message: pyarrow reads a whole file of this format in threads, in which Python code must not run.
+
+    Else the end of the program may come while such a thread lets go of the file, and pyarrow aborts (26.0, 1 in 150).
+    """
+    pa = pyarrow_for("arrow")
+    stream = pa.ipc.MessageReader.open_stream(pa.py_buffer(segments.but_last().removeprefix(ARROW_MAGIC)))
+    batches = [message for message in stream if message.type == "record batch"]  # not the schema, before the first
+    if len(batches) != 1:
+        raise ValueError(f"it has {len(batches)} record batches instead of one")
+    batch = pa.ipc.read_record_batch(batches[0], _arrow_schema(plan))
+    batch.validate()  # a batch of another schema may have less than this one makes of it
+    x, y = batch.column("x"), batch.column("y")
+    return x.flatten().to_numpy().reshape(-1, plan.truth.features), y.to_numpy()
+
+
+def _decode_parquet(plan: Plan, segments: "Segments", block: int) -> tuple[Any, Any]:
+    pa = pyarrow_for("parquet")
+    metadata = pa.parquet.read_metadata(io.BytesIO(segments.last()))  # given, lest it be looked for among the rows
+    with pa.parquet.ParquetFile(pa.PythonFile(segments, "r"), metadata=metadata, pre_buffer=False) as reader:
+        group = reader.read_row_group(block, use_threads=False)
+    columns = [column.to_numpy() for column in group.columns]
+    X = np.empty((group.num_rows, plan.truth.features), plan.dtype_name)
+    for j, column in enumerate(columns[:-1]):
+        X[:, j] = column
+    return X, columns[-1]
+
+
+class Segments(io.RawIOBase):
+    """A file of which only some segments are there: what is read of it has been checked before."""
+
+    def __init__(self, size: int, held: list[tuple[int, Any]]) -> None:
+        self._size, self._held, self._at = size, held, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def size(self) -> int:
+        """Of the whole file; pyarrow asks for it."""
+        return self._size
+
+    def but_last(self) -> bytes:
+        """All segments but that at the end, one after another."""
+        return b"".join(content for _, content in self._held[:-1])
+
+    def last(self) -> bytes:
+        """The segment at the end of the file."""
+        return bytes(self._held[-1][1])
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes of one or more segments."""
+        stop = self._size if size < 0 else min(self._at + size, self._size)
+        found = bytearray(max(0, stop - self._at))
+        missing = len(found)
+        for start, content in self._held:
+            lo, hi = max(start, self._at), min(start + len(content), stop)
+            if lo < hi:
+                found[lo - self._at : hi - self._at] = memoryview(content)[lo - start : hi - start]
+                missing -= hi - lo
+        if missing:
+            raise DamagedError(
+                f"bytes {self._at} to {stop} were asked for, which are not of this block: the file is damaged"
+            )
+        self._at = stop
+        return bytes(found)
+
+
+ENCODERS: Final = {"npy": _encode_npy, "arrow": _encode_arrow, "parquet": _encode_parquet}
+DECODERS: Final = {"arrow": _decode_arrow, "parquet": _decode_parquet}

@@ -1,0 +1,276 @@
+"""A folder in any store that fsspec reaches: S3, Google Cloud Storage, Azure, HTTP, SFTP, memory, ...
+
+What comes in: a URL and the options of its file system. What goes out: a `Folder` as in `_storage`. Object stores show
+an object whole or not at all; on other file systems a file gets its name when it is finished.
+
+There is no lock in such stores. Two writers of the same rows cannot harm each other, as every file is a function of the
+plan; but one of them works for nothing. So a writer leaves a note of its own, made anew while it works, and another one
+that finds a young note stops. The note of a process of this machine that has died counts for nothing.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from planted._disk.storage import LOCK, TEMPORARY, Buffer, Folder, LocalFolder
+from planted._errors import (
+    DamagedError,
+    InvalidTypeError,
+    InvalidValueError,
+    MissingError,
+    MissingFrameworkError,
+    StorageError,
+)
+
+OBJECT_STORES: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory"}
+READERS: Final = 16  # requests under way at once: each waits for the network
+LEASE: Final = 60.0  # seconds that a writer's note keeps others out
+RENEWED: Final = 15.0  # seconds after which it is made anew
+_renewing: Final = threading.Lock()
+_at_work: Final[set[str]] = set()  # the tokens of this process's writers: a note of it that has none of them is stale
+VERSIONS: Final = ("etag", "content_md5", "md5hash", "generation", "mtime", "lastmodified", "last_modified", "updated")
+CREATED: Final = ("modified", "created")  # the same, less surely
+
+
+def folder_of(target: Any, storage_options: dict[str, Any] | None = None) -> Folder:
+    """The folder at a path or a URL.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is neither.
+    MissingFrameworkError
+        If it is a URL and fsspec, or what fsspec needs for it, is not installed.
+    """
+    if isinstance(target, str) and "://" in target:
+        return _remote_folder(target, storage_options or {})
+    if isinstance(target, (str, os.PathLike)) and not isinstance(os.fspath(target), bytes) and os.fspath(target):
+        return LocalFolder(Path(target))
+    raise InvalidTypeError(f"target={target!r} must be a path or a URL, such as 'rows/' or 's3://bucket/rows'")
+
+
+def _remote_folder(url: str, storage_options: dict[str, Any]) -> Folder:
+    """The folder at a URL; one of this machine if that is what it means."""
+    system, root = reach(url, storage_options)
+    if is_local(system):
+        return LocalFolder(Path(root))
+    return RemoteFolder(system, root.rstrip("/"), url)
+
+
+def is_local(system: Any) -> bool:
+    """Whether a file system of fsspec is that of this machine."""
+    return type(system).__name__ == "LocalFileSystem"
+
+
+def reach(url: str, storage_options: dict[str, Any]) -> tuple[Any, str]:
+    """The file system that a URL names, and the path in it."""
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingFrameworkError(
+            f"target={url!r} needs fsspec, which is not installed: pip install 'planted[remote]'"
+        ) from None
+    try:
+        system, path = fsspec.core.url_to_fs(url, **storage_options)
+    except ImportError as error:
+        raise MissingFrameworkError(f"target={url!r} needs what is not installed: {error}") from None
+    except ValueError as error:
+        raise InvalidValueError(f"target={url!r} cannot be reached: {error}; use a path or a URL of fsspec") from None
+    except Exception as error:
+        raise _failure(error, url) from error
+    return system, path
+
+
+@dataclass(slots=True, repr=False)
+class RemoteFolder:
+    """A folder behind fsspec."""
+
+    system: Any
+    root: str
+    url: str
+    readers: int = READERS
+    _note: dict[str, Any] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """The names of the files in it, asked for anew."""
+        try:
+            self.system.invalidate_cache()
+            return sorted(str(path).rsplit("/", 1)[-1] for path in self.system.ls(self.root, detail=False))
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise _failure(error, self.url) from error
+
+    def open(self, name: str) -> "RemoteFile":
+        """A file of the size that the store says it has."""
+        path = self._path(name)
+        try:
+            self.system.invalidate_cache()
+            found = self.system.info(path)
+        except FileNotFoundError:
+            raise MissingError(f"{self.url}/{name} is missing") from None
+        except Exception as error:
+            raise _failure(error, f"{self.url}/{name}") from error
+        if found.get("type") != "file" or not isinstance(found.get("size"), int):
+            raise StorageError(f"{self.url}/{name} is not a file: remove it")
+        return RemoteFile(self.system, path, f"{self.url}/{name}", found["size"], _stamp(found))
+
+    def write(self, name: str, parts: Iterable[Buffer]) -> None:
+        """One object, put at once; where stores are no object stores, under a temporary name first."""
+        self._put(name, b"".join(memoryview(part).cast("B") for part in parts))
+        note = self._note
+        if note and time.time() - note["time"] > RENEWED and _renewing.acquire(blocking=False):
+            try:
+                self._leave_note()
+            finally:
+                _renewing.release()
+
+    def _put(self, name: str, whole: bytes) -> None:
+        path, protocol = self._path(name), self.system.protocol
+        objects = bool(({protocol} if isinstance(protocol, str) else set(protocol)) & OBJECT_STORES)
+        first = path if objects else f"{path}{TEMPORARY}"
+        try:
+            if first != path:
+                self.system.makedirs(self.root, exist_ok=True)
+            self.system.pipe_file(first, whole)
+            if first != path:
+                self.system.mv(first, path)
+        except Exception as error:
+            if first != path:
+                with suppress(Exception):
+                    self.system.rm_file(first)
+            raise _failure(error, f"{self.url}/{name}") from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing if there is none."""
+        try:
+            self.system.rm_file(self._path(name))
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            raise _failure(error, f"{self.url}/{name}") from error
+
+    def settle(self) -> None:
+        """Nothing: what a store has taken, it has."""
+
+    def free(self) -> int | None:
+        """Not known."""
+        return None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """A note of who is writing, made anew with the files."""
+        found = self._read_note()
+        age = time.time() - found["time"] if found else LEASE
+        if found and abs(age) < LEASE and not _dead(found):  # one from far in the future ends too
+            raise StorageError(
+                f"another process is writing to {self} (process {found['process']} on {found['host']}, {age:.0f} s "
+                f"ago): wait until it has ended; if it died, its claim ends {LEASE:.0f} s after its last file"
+            )
+        token = uuid.uuid4().hex
+        _at_work.add(token)
+        try:
+            self._note = {"host": socket.gethostname(), "process": os.getpid(), "token": token}
+            self._leave_note()
+            if (self._read_note() or {}).get("token") != token:
+                raise StorageError(f"another process began to write to {self} just now: wait until it has ended")
+            yield
+        finally:
+            self._note = {}
+            _at_work.discard(token)
+            with suppress(StorageError):
+                if (self._read_note() or {}).get("token") == token:
+                    self.remove(LOCK)
+
+    def _leave_note(self) -> None:
+        self._note["time"] = time.time()
+        self._put(LOCK, json.dumps(self._note).encode())
+
+    def _read_note(self) -> dict[str, Any] | None:
+        try:
+            self.system.invalidate_cache()
+            found = json.loads(self.system.cat_file(self._path(LOCK)))
+            return {key: str(found[key]) for key in ("host", "process", "token")} | {"time": float(found["time"])}
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return None  # no note of ours
+        except Exception as error:
+            raise _failure(error, self.url) from error
+
+    def _path(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file behind fsspec, read by ranges."""
+
+    system: Any
+    path: str
+    url: str
+    size: int
+    stamp: str
+    descriptor: None = None
+
+    def read_into(self, buffer: Buffer, offset: int) -> None:
+        """Fill a buffer with one request."""
+        into = memoryview(buffer).cast("B")
+        try:
+            found = self.system.cat_file(self.path, start=offset, end=offset + len(into)) if len(into) else b""
+        except FileNotFoundError:
+            raise MissingError(f"{self.url} is missing") from None
+        except Exception as error:
+            raise _failure(error, self.url) from error
+        if len(found) != len(into):
+            raise DamagedError(f"{self.url} ends at byte {offset + len(found)}, within its rows: it was cut off")
+        into[:] = found
+
+    def expect(self, offset: int, size: int) -> None:
+        """Nothing: requests are under way at once."""
+
+    def changed(self) -> bool:
+        """Not asked: that would be one more request a block, and the checksums see it."""
+        return False
+
+
+def _stamp(found: dict[str, Any]) -> str:
+    """What a store says of a file's version, by any of the names that stores have for it."""
+    known = {str(name).lower(): value for name, value in found.items()}
+    versions = [known[name] for name in VERSIONS if known.get(name) is not None]
+    versions = versions or [known[name] for name in CREATED if known.get(name) is not None]
+    return "/".join(map(str, [found["size"], *versions]))
+
+
+def _dead(note: dict[str, Any]) -> bool:
+    """Whether the writer was a process of this machine that is no more, or this one, which has ended its work."""
+    if note["host"] != socket.gethostname():
+        return False
+    if note["process"] == str(os.getpid()):
+        return note["token"] not in _at_work
+    if not hasattr(os, "kill") or os.name != "posix":
+        return False
+    try:
+        os.kill(int(note["process"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return False
+
+
+def _failure(error: Exception, place: str) -> StorageError:
+    failure = StorageError(f"{place}: {type(error).__name__}: {error}")
+    failure.errno = getattr(error, "errno", None)
+    return failure

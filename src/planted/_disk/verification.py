@@ -1,0 +1,225 @@
+"""Whether a folder still holds what was written, to the last byte; and mending it, since every row can be made again.
+
+What comes in: a folder. What goes out: a `Verification`: what is missing, cut off or damaged, and what of it was
+mended. A shard is mended by making it anew from the plan, which gives the identical bytes, as its checksums show before
+it is put in its place. The plan itself stands in two files, each of which restores the other.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from planted._disk.formats import Table, checksum
+from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from
+from planted._disk.remote import folder_of
+from planted._disk.shards import AHEAD_BYTES, read_table, read_text
+from planted._disk.storage import File, Folder
+from planted._disk.writer import Progress, clear_unfinished, computed_sum, finish, in_turn, write_shard
+from planted._errors import ManifestError, MissingError, StorageError
+from planted._input import flag
+from planted._machine import empty
+
+READ_BYTES: Final = 1 << 21  # at once
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one file."""
+
+    file: str
+    kind: str  # "missing", "damaged", ...
+    blocks: tuple[int, ...] = ()  # of a shard: those that do not have their checksums; -1 stands for the header
+    mended: bool = False
+
+    def __str__(self) -> str:
+        """On one line."""
+        shown = ", ".join(map(str, self.blocks[:8])) + (", ..." if len(self.blocks) > 8 else "")
+        where = f" (block{'s' * (len(self.blocks) != 1)} {shown})" if self.blocks else ""
+        return f"{self.file}: {self.kind}{where}{', mended' if self.mended else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of `verify`. Printed, it says what was wrong."""
+
+    target: str
+    rows: int
+    bytes: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it was written, now: a fault that was mended is none."""
+        return all(fault.mended for fault in self.faults)
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """The files that were made again."""
+        return tuple(fault.file for fault in self.faults if fault.mended)
+
+    def __str__(self) -> str:
+        """The verdict, and a line for each fault."""
+        found = f"{len(self.faults)} fault{'s' * (len(self.faults) != 1)}" if self.faults else "no fault"
+        verdict = ("OK: " if self.ok else "DAMAGED: ") + f"{self.rows} rows in {self.target}, {found}"
+        if not self.ok:
+            verdict += "; mend them with planted verify --repair"
+        return "\n".join([*map(str, self.faults), verdict])
+
+
+def verify(
+    target: Any,
+    *,
+    repair: bool = False,
+    progress: Progress | None = None,
+    storage_options: dict[str, Any] | None = None,
+) -> Verification:
+    """Compare every byte of a folder of rows with its checksum; mend what is damaged, truncated or missing.
+
+    Parameters
+    ----------
+    target
+        What `planted.write` was given: a folder's path or a URL.
+    repair
+        Whether damaged files are made again, to the identical bytes.
+    progress
+        Called with (rows checked, rows in all) whenever a shard is done.
+    storage_options
+        For fsspec: keys, regions, ...
+
+    Returns
+    -------
+    Verification
+        ``.ok``, ``.faults`` and ``.mended``.
+
+    Raises
+    ------
+    MissingError
+        If there are no rows there.
+    ManifestError
+        If neither of the two files that describe them can be read.
+    StorageError
+        If another process is writing there; or, in repair, if the disk is full, or the files were written by
+        another version of a library and would come out different.
+
+    Examples
+    --------
+    >>> import planted, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> disk = planted.write(planted.regression(w=[2.0, -3.4], b=4.2, n=10_000, seed=714), folder)
+    >>> planted.verify(folder).ok
+    True
+    """
+    repair = flag(repair, "repair")
+    folder = folder_of(target, storage_options)
+    if not {PLAN, MANIFEST} & set(folder.names()):
+        raise MissingError(f"there are no rows in {folder}: write some with planted.write(rows, target)")
+    with folder.lock() if repair else nullcontext():
+        return _Check(folder, repair).run(progress)
+
+
+class _Check:
+    """One run of `verify`."""
+
+    def __init__(self, folder: Folder, repair: bool) -> None:
+        self.folder, self.repair = folder, repair
+        self.faults: list[Fault] = []
+        self.stop = threading.Event()
+
+    def run(self, progress: Progress | None) -> Verification:
+        if self.repair:
+            clear_unfinished(self.folder)
+        plan, manifest, missing = self._described()
+        sums: dict[int, int] = {}
+        size = done = 0
+
+        def work(shard: int) -> tuple[int, int, list[Fault]]:
+            expected = manifest.shards[shard] if manifest else computed_sum(plan, shard, self.stop)
+            return expected, *self._shard(plan, shard, expected)
+
+        for shard, (expected, found, faults) in in_turn(plan, work, self.stop):
+            sums[shard], size, done = expected, size + found, done + len(plan.rows_of(shard))
+            self.faults += faults
+            if progress is not None:
+                progress(done, plan.n)
+        if self.repair:
+            if missing:
+                finish(self.folder, plan, sums)
+            self.folder.settle()
+        return Verification(str(self.folder), plan.n, size, tuple(sorted(self.faults, key=lambda fault: fault.file)))
+
+    def _described(self) -> tuple[Plan, Manifest | None, bool]:
+        """The plan, the manifest if it can be trusted, and whether either must be written anew."""
+        plan, plan_fault = self._read(PLAN, plan_from)
+        manifest, manifest_fault = self._read(MANIFEST, manifest_from)
+        if manifest is None and plan is None:
+            raise ManifestError(
+                f"neither {PLAN} nor {MANIFEST} of {self.folder} can be read, so nobody knows which rows these were: "
+                "write them again with planted.write(..., overwrite=True)"
+            )
+        if manifest is None:
+            self.faults.append(Fault(MANIFEST, manifest_fault, mended=self.repair))
+            return plan, None, True
+        if plan != manifest.plan:
+            self.faults.append(Fault(PLAN, plan_fault or "damaged", mended=self.repair))
+        return manifest.plan, manifest, plan != manifest.plan
+
+    def _read(self, name: str, parse: Callable[[bytes, str], Any]) -> tuple[Any, str]:
+        """What a file describes, or what is wrong with it."""
+        try:
+            return parse(read_text(self.folder, name), f"{name} of {self.folder}"), ""
+        except MissingError:
+            return None, "missing"
+        except (ManifestError, StorageError):
+            return None, "damaged"
+
+    def _shard(self, plan: Plan, shard: int, expected: int) -> tuple[int, list[Fault]]:
+        """A shard's bytes and its faults, mended if that is wanted."""
+        name, table_name = plan.names_of(shard)
+        size, faults = 0, []
+        try:
+            table = read_table(self.folder, plan, shard, expected)
+        except MissingError:
+            faults.append(Fault(table_name, "missing", mended=self.repair))
+        except StorageError:
+            faults.append(Fault(table_name, "damaged", mended=self.repair))
+        else:
+            size = int(table[-1, 0])
+            kind, blocks = self._compare(name, table)
+            if kind:
+                faults.append(Fault(name, kind, blocks, mended=self.repair))
+        if faults and self.repair:
+            write_shard(self.folder, plan, shard, self.stop, expected)
+        return size, faults
+
+    def _compare(self, name: str, table: Table) -> tuple[str, tuple[int, ...]]:
+        """What is wrong with a shard's file, and in which blocks."""
+        try:
+            file = self.folder.open(name)
+            if file.size != int(table[-1, 0]):
+                return f"{file.size} bytes instead of {int(table[-1, 0])}", ()
+            return self._compare_segments(file, table)
+        except MissingError:
+            return "missing", ()
+        except StorageError as error:
+            return f"unreadable ({error})", ()
+
+    def _compare_segments(self, file: File, table: Table) -> tuple[str, tuple[int, ...]]:
+        wrong, first, start = [], 0, 0
+        while first < len(table):
+            last = max(first + 1, int(np.searchsorted(table[:, 0], start + READ_BYTES, side="right")))
+            edges = [start, *map(int, table[first:last, 0])]
+            content = empty((edges[-1] - start,), np.dtype(np.uint8))
+            file.expect(edges[-1], min(AHEAD_BYTES, file.size - edges[-1]))
+            file.read_into(content, start)
+            for segment, (lo, hi) in enumerate(itertools.pairwise(edges), first):
+                if checksum(content[lo - start : hi - start]) != table[segment, 1]:
+                    wrong.append(segment - 1)  # segment 0 stands before the blocks
+            first, start = last, edges[-1]
+            if self.stop.is_set():
+                break
+        return "damaged" if wrong else "", tuple(wrong)

@@ -1,0 +1,294 @@
+"""Writing rows to disk: shard by shard, each whole or not at all, the manifest last.
+
+What comes in: rows of a known truth and a place. What goes out: a folder from which `planted.open` reads them. Every
+byte of it follows from the plan, so a writer that was interrupted goes on by making what is not there, and ends with
+the same bytes. The plan is written first: it says whose the shards are that lie there without a manifest.
+"""
+
+import errno
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+
+from planted._disk.formats import BLOCK_BYTES, checksum, encoded, library_of
+from planted._disk.manifest import FILE_FORMATS, MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from, text_of
+from planted._disk.remote import folder_of
+from planted._disk.shards import MERGES, DiskRows, read_table, read_text, rows_in, table_sum, table_text
+from planted._disk.storage import LOCK, TEMPORARY, Folder
+from planted._errors import (
+    ExistsError,
+    InvalidTypeError,
+    InvalidValueError,
+    ManifestError,
+    StorageError,
+)
+from planted._input import bytes_of, flag
+from planted._machine import cores
+
+Progress: TypeAlias = Callable[[int, int], Any]  # of the rows that are done, and of all
+Result = TypeVar("Result")
+
+SHARED: Final = ("truth", "n", "seed", "salt", "dtype_name", "start")  # what rows of a known truth have
+SHARD: Final = re.compile(r"rows-\d{8,}\.(npy|arrow|parquet|sums)")
+OTHERS: Final = "|".join(map(re.escape, (PLAN, MANIFEST, LOCK)))
+UNFINISHED: Final = re.compile(rf"({SHARD.pattern}|{OTHERS}){re.escape(TEMPORARY)}")
+AHEAD: Final = 1  # writers beyond the cores: while one waits for the disk, the others make rows
+
+
+def write(
+    rows: Any,
+    target: Any,
+    *,
+    format: str = "npy",  # noqa: A002 -- the contract's name
+    shard_bytes: int | str = "64MiB",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    storage_options: dict[str, Any] | None = None,
+) -> DiskRows:
+    """Write rows to a folder or a store, in shards that other programs can read too.
+
+    A shard appears whole or not at all, and the manifest last. After an interruption of any kind the same call goes on
+    where it was and ends with the same bytes. Memory does not grow with the number of rows.
+
+    Parameters
+    ----------
+    rows
+        Rows of a known truth: computed, in memory, or on disk elsewhere. They are computed anew, on all cores.
+    target
+        A folder's path, or a URL that fsspec knows, such as ``"s3://bucket/rows"``.
+    format
+        ``"npy"``: row-major arrays of shape (rows, features + 1), the response in the last column. ``"arrow"``: IPC
+        files, uncompressed, a fixed-size list `x` and a column `y`. ``"parquet"``: plain columns `x0`, `x1`, ..., `y`.
+    shard_bytes
+        About how large a file is: bytes, or a text such as ``"64MiB"``.
+    overwrite
+        Whether other rows that lie there are replaced.
+    progress
+        Called with (rows done, rows in all) whenever a shard is finished.
+    storage_options
+        For fsspec: keys, regions, ...
+
+    Returns
+    -------
+    DiskRows
+        The rows, opened as by `planted.open`.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If an argument breaks its rule.
+    ExistsError
+        If other rows, or other files of the same names, lie there.
+    StorageError
+        If another process is writing there, or the disk is full: what is finished is kept.
+    MissingFrameworkError
+        If the format or the store needs a library that is not installed.
+
+    Examples
+    --------
+    >>> import planted, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> disk = planted.write(planted.regression(w=[2.0, -3.4], b=4.2, n=10_000, seed=714), folder)
+    >>> disk
+    <rows: 10_000 of LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01), seed=714, float32, 0.1 MiB in npy files of ...>
+    >>> X, y = next(iter(planted.Loader(disk, batch_size=256)))
+    """
+    plan = plan_of(rows, format, shard_bytes)
+    overwrite = flag(overwrite, "overwrite")
+    folder = folder_of(target, storage_options)
+    with folder.lock():
+        if _begin(folder, plan, overwrite):
+            manifest = _carry_out(folder, plan, progress)
+        else:
+            manifest = manifest_from(read_text(folder, MANIFEST), MANIFEST)
+            if progress is not None:
+                progress(plan.n, plan.n)
+    return rows_in(folder, manifest)
+
+
+def plan_of(rows: Any, file_format: str, shard_bytes: int | str) -> Plan:
+    """How rows are cut into files and blocks."""
+    if not all(hasattr(rows, name) for name in SHARED):
+        raise InvalidTypeError(
+            f"rows of type {type(rows).__name__} have no truth to compute them from: "
+            "use planted.rows(...) or planted.regression(...); files of others are read by planted.open_table"
+        )
+    if file_format not in FILE_FORMATS:
+        raise InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, FILE_FORMATS))}")
+    size = bytes_of(shard_bytes, "shard_bytes", remedy="use a number of bytes or a text such as '64MiB'")
+    row_bytes = (rows.truth.features + 1) * np.dtype(rows.dtype_name).itemsize
+    block_rows = max(1, BLOCK_BYTES[file_format] // row_bytes)
+    shard_blocks = max(1, size // (block_rows * row_bytes))
+    shard_blocks -= shard_blocks % MERGES[-1] if shard_blocks > MERGES[-1] else 0
+    identity = (getattr(rows, name) for name in SHARED)
+    truth, n, seed, salt, dtype, start = identity
+    return Plan(truth, seed, salt, dtype, start, n, file_format, block_rows, shard_blocks, library_of(file_format))
+
+
+# ---- what lies there ------------------------------------------------------------------------------------------
+
+
+def _begin(folder: Folder, plan: Plan, overwrite: bool) -> bool:
+    """Make the folder ready; whether there is anything to do."""
+    names = clear_unfinished(folder)
+    begun, finished = _described(folder, names)
+    if begun == plan and finished is not None:
+        return False
+    if begun == plan:
+        return True
+    ours = [name for name in names if SHARD.fullmatch(name) or name in (PLAN, MANIFEST)]
+    if ours and not overwrite:
+        what = f"{plan.differences(begun)}" if begun else "which no readable plan describes"
+        raise ExistsError(
+            f"{folder} holds other rows ({what}): choose another folder, or replace them with overwrite=True"
+        )
+    _check_room(folder, plan, ours)
+    for name in sorted(ours):  # the manifest first, then the plan: what is left is never taken for rows
+        folder.remove(name)
+    folder.write(PLAN, [text_of(plan)])
+    return True
+
+
+def clear_unfinished(folder: Folder) -> list[str]:
+    """Remove what a writer that was killed had begun; the names of all that lies there."""
+    names = folder.names()
+    for name in names:
+        if UNFINISHED.fullmatch(name):
+            folder.remove(name)
+    return names
+
+
+def _described(folder: Folder, names: list[str]) -> tuple[Plan | None, Manifest | None]:
+    """The plan that was begun there, and the manifest if it was finished; None for what is missing or damaged."""
+    with suppress(ManifestError, StorageError):
+        if MANIFEST in names:
+            manifest = manifest_from(read_text(folder, MANIFEST), MANIFEST)
+            return manifest.plan, manifest
+    with suppress(ManifestError, StorageError):
+        if PLAN in names:
+            return plan_from(read_text(folder, PLAN), PLAN), None
+    return None, None
+
+
+def _check_room(folder: Folder, plan: Plan, replaced: list[str]) -> None:
+    free, needed = folder.free(), plan.n * plan.row_bytes
+    if free is not None and free < needed and not replaced:
+        failure = StorageError(
+            f"{plan.n} rows need {needed / 1e9:.2f} GB, and {folder} has room for {free / 1e9:.2f} GB: make room, or "
+            "write fewer rows"
+        )
+        failure.errno = errno.ENOSPC
+        raise failure
+
+
+# ---- the work -------------------------------------------------------------------------------------------------
+
+
+def _carry_out(folder: Folder, plan: Plan, progress: Progress | None) -> Manifest:
+    """Write the shards that are not there, several at once, and then the manifest."""
+    sums: dict[int, int] = {}
+    done = 0
+    stop = threading.Event()
+    there = set(folder.names())
+    for shard, found in in_turn(plan, lambda shard: _shard_sum(folder, plan, shard, there, stop), stop):
+        sums[shard] = found
+        done += len(plan.rows_of(shard))
+        if progress is not None:
+            progress(done, plan.n)
+    return finish(folder, plan, sums)
+
+
+def finish(folder: Folder, plan: Plan, sums: Mapping[int, int]) -> Manifest:
+    """Write the plan, and the manifest last, when all shards are on the disk."""
+    manifest = Manifest(plan, tuple(sums[shard] for shard in range(plan.shards)))
+    folder.write(PLAN, [text_of(plan)])
+    folder.settle()
+    folder.write(MANIFEST, [text_of(manifest)])
+    folder.settle()
+    return manifest
+
+
+def in_turn(plan: Plan, work: Callable[[int], Result], stop: threading.Event) -> Iterator[tuple[int, Result]]:
+    """Each shard with the result of its work, several at once, as they end; the first error ends all."""
+    writers = cores() + AHEAD
+    pool = ThreadPoolExecutor(writers, thread_name_prefix="planted-shards")
+    under_way: dict[Future[Result], int] = {}
+    try:
+        for shard in range(plan.shards):
+            under_way[pool.submit(work, shard)] = shard
+            while len(under_way) >= writers:
+                yield from _ended(under_way)
+        while under_way:
+            yield from _ended(under_way)
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ended(under_way: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield under_way.pop(future), future.result()
+
+
+def _shard_sum(folder: Folder, plan: Plan, shard: int, there: set[str], stop: threading.Event) -> int:
+    """Write a shard unless it is there; the checksum of its table."""
+    if there.issuperset(plan.names_of(shard)):
+        with suppress(StorageError):
+            table = read_table(folder, plan, shard, None)
+            if folder.open(plan.names_of(shard)[0]).size == int(table[-1, 0]):
+                return table_sum(table)
+    return write_shard(folder, plan, shard, stop)
+
+
+def write_shard(folder: Folder, plan: Plan, shard: int, stop: threading.Event, expected: int | None = None) -> int:
+    """Make a shard and its table, and put them in their places; the checksum of the table.
+
+    The table comes first: where a shard is, its table is. If a checksum of the table is expected and another one comes
+    out, nothing is replaced.
+    """
+    shard_name, table_name = plan.names_of(shard)
+    segments: list[tuple[int, int]] = []
+
+    def parts() -> Iterator[Any]:
+        yield from _checksummed(plan, shard, stop, segments)
+        table = np.array(segments, np.uint64)
+        if expected not in (None, table_sum(table)):
+            raise StorageError(
+                f"{shard_name} of {folder} cannot be made again byte by byte: it was written by "
+                f"{plan.writer or 'planted'}, and here is {library_of(plan.file_format) or 'another version'}; "
+                "install what wrote it"
+            )
+        folder.write(table_name, [table_text(plan, shard, table)])
+
+    folder.write(shard_name, parts())
+    return table_sum(np.array(segments, np.uint64))
+
+
+def computed_sum(plan: Plan, shard: int, stop: threading.Event) -> int:
+    """The checksum of a shard's table, by making the shard and throwing it away."""
+    segments: list[tuple[int, int]] = []
+    for _ in _checksummed(plan, shard, stop, segments):
+        pass
+    return table_sum(np.array(segments, np.uint64))
+
+
+def _checksummed(
+    plan: Plan, shard: int, stop: threading.Event, segments: list[tuple[int, int]]
+) -> Iterator[memoryview]:
+    """The bytes of a shard's file; where its segments end, and their checksums, are noted on the way."""
+    end = 0
+    for part in encoded(plan, shard):
+        if stop.is_set():
+            raise StorageError("the work was given up, since another shard failed")
+        content, at = memoryview(part.content).cast("B"), 0
+        for size in part.segments:
+            end += size
+            segments.append((end, checksum(content[at : at + size])))
+            at += size
+        yield content

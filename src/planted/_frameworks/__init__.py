@@ -1,0 +1,26 @@
+"""The frameworks: what planted's doors to PyTorch, JAX, TensorFlow and MXNet share or keep behind them.
+
+In: the book's arguments, or rows. Out: the book's classes, and rows as each framework's own kinds of data sets. What
+needs a framework is imported when it is first asked for.
+"""
+
+from planted._frameworks.book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class, floating
+from planted._lazy import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "jax_sharded": ["ShardedLoader"],
+        "lightning": ["LightningDataModule"],
+        "torch_data": ["Dataset", "IterableDataset"],
+    },
+)
+
+__all__ = [
+    "Framework",
+    "HyperParameters",
+    "SyntheticData",
+    "TensorDataModule",
+    "add_to_class",
+    "floating",
+]

@@ -1,0 +1,412 @@
+"""The loader: rows in minibatches, epoch after epoch, in a known order, resumable anywhere.
+
+What comes in: rows (anything with a length and a vectorised ``take``) and an order. What goes out: minibatches of the
+framework's arrays. Rows on disk are read in blocks, through `_pool`. The vocabulary:
+
+- *epoch*: one reading of all rows; each ``for`` over a loader is the next epoch, in a new order if it shuffles.
+- *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
+  takes its share of every global batch (`_batches` says which), so the global batches are the same for any number of
+  ranks, and all ranks count equally many steps.
+- *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and handed out as slices.
+  That is why a batch of 32 costs little Python. Its memory is used again only when the last of its batches is gone:
+  batches are the caller's own.
+- *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
+
+import numpy as np
+
+from planted._errors import InvalidTypeError, InvalidValueError, StateError
+from planted._input import bytes_of, flag, integer, rows_like, seed_and_salt, spelled
+from planted._loader.batches import Chunk, GlobalBatches, Tail
+from planted._loader.pool import Lease, PoolReader
+from planted._machine import BACKGROUND, Workers, cores
+from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
+from planted._pipeline import Batches, Steps, cutter, process
+
+STATE_VERSION: Final = 1
+CHUNK_BYTES: Final = 1 << 21
+CUT_BATCHES: Final = 512  # at once; the views of many thousands would drive rows out of the caches
+BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
+ABSENT: Final = {"pad_last": False}  # what a state means that does not say
+NOT_ALWAYS: Final = BLOCK_SETTINGS | set(ABSENT)
+
+Wanted = TypeVar("Wanted")
+Shuffle: TypeAlias = bool | Literal["blocks", "rows"]
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where an iterator is: the batches of this epoch that it has handed out."""
+
+    epoch: int
+    batch: int
+
+
+class _Filled(NamedTuple):
+    """A chunk's arrays (X, y and perhaps row numbers), to be cut into batches of `size` rows."""
+
+    arrays: tuple[Any, ...]
+    size: int
+
+
+class Loader(Steps):
+    """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
+
+    Parameters
+    ----------
+    rows
+        Any rows: computed, in memory, or of your own, with ``len`` and a vectorised ``take``.
+    batch_size
+        Rows in a global batch. With several ranks each gets its share of it.
+    shuffle
+        True for a new pseudorandom order each epoch, False for the order of the row numbers. On disk, True means
+        ``"blocks"``: blocks are read in random order, and mixed with as many others as fit the memory. ``"rows"`` mixes
+        all rows wherever they are, at the price of random reads.
+    drop_last, pad_last
+        What becomes of an incomplete last batch: it is kept as it is, dropped, or filled with rows from the beginning
+        of the epoch's order, which then come twice.
+    seed, salt
+        Of the order; any non-negative integer and any string.
+    rank, world_size
+        Which share of each global batch is read here: rows ``rank * m // world_size`` to ``(rank + 1) * m //
+        world_size`` of its m rows. All ranks see equally many batches; only in an incomplete last batch of fewer
+        rows than ranks does a rank get none (an array of 0 rows). ``rank="auto"`` takes both from
+        ``torch.distributed`` or JAX, whichever the framework is, as they are now.
+    framework
+        Whose arrays the batches are: ``"numpy"``, ``"torch"``, ``"jax"``, ``"tensorflow"`` or ``"mxnet"``. The values
+        are the same in all; memory is shared where that is cheaper than a copy.
+    fresh
+        Each epoch reads new rows: the first these, later ones ever further down the endless stream. Without it,
+        each epoch reads the same rows.
+    with_index
+        Batches are (X, y, row numbers); ``rows.take(row numbers)`` gives X and y again.
+    prefetch
+        How many chunks (of about two megabytes, or one batch) are made ahead; 0 makes them in the calling thread.
+    memory
+        What the block shuffle may use, in bytes or as a text such as ``"256MiB"``. The more, the better it mixes: the
+        loader's ``repr`` says how well. Its order depends on it; without the block shuffle it has no effect.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If an argument breaks its rule.
+    MissingFrameworkError
+        If the framework is not installed.
+    ProcessGroupError
+        If ``rank="auto"`` and the framework has not been told which process this is.
+
+    Notes
+    -----
+    A batch is a slice of its chunk: keeping one keeps the megabytes that it lies in. It is the caller's own all the
+    same, to change at will, and is never written again.
+
+    The methods of a stream, such as `map` and `take`, make a `Pipeline` of a loader and leave the loader as it is.
+
+    Examples
+    --------
+    >>> import planted
+    >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)
+    >>> loader = planted.Loader(rows, batch_size=32, shuffle=True, seed=0)
+    >>> len(loader)
+    32
+    >>> X, y = next(iter(loader))
+    >>> X.shape, y.shape
+    ((32, 2), (32, 1))
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        batch_size: int = 32,
+        *,
+        shuffle: Shuffle = True,
+        drop_last: bool = False,
+        pad_last: bool = False,
+        seed: int = 0,
+        salt: str = "",
+        rank: int | Literal["auto"] = 0,
+        world_size: int = 1,
+        framework: str = "numpy",
+        fresh: bool = False,
+        with_index: bool = False,
+        prefetch: int = 2,
+        memory: int | str = "256MiB",
+    ) -> None:
+        if isinstance(rows, Steps):
+            raise InvalidTypeError(f"{rows!r} is a stream, not rows: batch it with its own method batch(size)")
+        if fresh and not hasattr(rows, "fresh"):
+            raise InvalidValueError(
+                f"fresh=True needs rows computed on demand, not {rows!r}: leave them unmaterialized"
+            )
+        self.rows = rows_like(rows)
+        self.batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
+        self.shuffle = _shuffle(shuffle, rows)
+        self.drop_last, self.pad_last = flag(drop_last, "drop_last"), flag(pad_last, "pad_last")
+        if self.drop_last and self.pad_last:
+            raise InvalidValueError("drop_last=True and pad_last=True exclude each other: choose one")
+        self.seed, self.salt = seed_and_salt(seed, salt)
+        cutter(framework)  # now, not in the first epoch
+        self.framework = framework
+        self.fresh = flag(fresh, "fresh")
+        self.with_index = flag(with_index, "with_index")
+        self._ahead = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
+        self.memory = bytes_of(memory, "memory")
+        self._plan: PoolPlan | None = plan_pool(rows, self.memory) if self.shuffle == "blocks" else None
+        self._n = int(getattr(rows, "n", None) or len(rows))
+        self.rank, self.world_size = self._placed(rank, world_size)
+        self._next = (0, 0)
+        self._cursor: _Cursor | None = None
+        self._fingerprint: str | None = None
+
+    @property
+    def _stage(self) -> Batches:
+        """The source of the pipelines that begin here."""
+        return Batches(self, self.read, self._settings)
+
+    @property
+    def _global(self) -> GlobalBatches:
+        tail: Tail = "drop" if self.drop_last else "pad" if self.pad_last else "keep"
+        return GlobalBatches(self._n, self.batch_size, self.rank, self.world_size, tail)
+
+    def _placed(self, rank: object, world_size: object) -> tuple[int, int]:
+        """Rank and world size, checked, or asked of the framework."""
+        if isinstance(rank, str) and rank == "auto":
+            if world_size != 1:
+                raise InvalidValueError(f"world_size={world_size!r} with rank='auto', which sets it: leave it out")
+            rank, world_size = process(self.framework)
+        world = integer(world_size, "world_size", minimum=1, remedy="use the number of ranks")
+        if world > self.batch_size:
+            raise InvalidValueError(
+                f"world_size={world} exceeds batch_size={self.batch_size}: batch_size counts the rows of all "
+                "ranks together, so use at least one row a rank"
+            )
+        return integer(rank, "rank", minimum=0, maximum=world - 1, remedy=f"ranks of {world} count from 0"), world
+
+    # ---- what a training loop sees ----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return len(self._global)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """The next epoch: tuples (X, y), or (X, y, row numbers)."""
+        epoch, batch = self._next
+        self._next = (epoch + 1, 0)
+        self._cursor = cursor = _Cursor(epoch, batch)
+        return self._batches(cursor)
+
+    def read(self, epoch: int, batch: int = 0, step: int = 1) -> Iterator[tuple[Any, ...]]:
+        """Batches ``batch``, ``batch + step``, ... of an epoch; the loader itself stays where it is.
+
+        So several workers can share an epoch: worker i of k reads ``loader.read(epoch, i, k)``. No batch that is
+        left out is made.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If an argument breaks its rule.
+
+        Examples
+        --------
+        >>> import planted
+        >>> loader = planted.Loader(planted.regression(w=[2.0, -3.4], n=100), batch_size=32)
+        >>> [len(X) for X, y in loader.read(epoch=7, batch=1, step=2)]
+        [32, 4]
+        >>> loader.epoch
+        0
+        """
+        epoch = integer(epoch, "epoch", minimum=0, remedy="epochs count from 0")
+        batch = integer(batch, "batch", minimum=0, remedy="batches count from 0")
+        step = integer(step, "step", minimum=1, remedy="use 1 to read every batch")
+        return self._batches(_Cursor(epoch, batch), step)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next ``for`` reads."""
+        return self._next[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next ``for`` read this epoch, from its start."""
+        self._next = (integer(epoch, "epoch", minimum=0, remedy="epochs count from 0"), 0)
+        self._cursor = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is, as a small dict for JSON: what was handed out counts, what was made ahead does not."""
+        epoch, batch = self._next if self._cursor is None else (self._cursor.epoch, self._cursor.batch)
+        if batch and batch >= len(self):
+            epoch, batch = epoch + 1, 0
+        return {"epoch": epoch, "batch": batch, **self._settings()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next ``for`` go on where `state_dict` was taken, at no cost, on any number of ranks.
+
+        Raises
+        ------
+        StateError
+            If the state is of other rows, another order, or another version; the loader stays as it was.
+        """
+        expected = self._settings()
+        names = {"epoch", "batch", *expected}
+        if not isinstance(state, Mapping) or set(state) - NOT_ALWAYS != names - NOT_ALWAYS:
+            raise StateError(f"state={state!r} is not a loader's state: pass what loader.state_dict() returned")
+        for name, value in {**ABSENT, **expected}.items():
+            found = state.get(name, ABSENT.get(name))
+            if found != value or type(found) is not type(value):
+                remedy = "load it into a loader of the same rows and settings"
+                if name in BLOCK_SETTINGS:
+                    remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
+                raise StateError(f"the state has {name}={found!r}, this loader {name}={value!r}: {remedy}")
+        epoch = integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0")
+        last = max(0, len(self) - 1)
+        batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
+        self._next = (epoch, batch)
+        self._cursor = None
+
+    def __repr__(self) -> str:
+        """The settings that differ from the defaults."""
+        parts = [
+            f"{self.rows!r}",
+            f"batch_size={self.batch_size}",
+            f"shuffle={self.shuffle!r}"
+            + (f" ({self._plan.mixing(self.batch_size)})" if self._plan is not None else ""),
+            f"seed={spelled(self.seed)}",
+        ]
+        if self.world_size > 1:
+            parts.append(f"rank={self.rank} of {self.world_size}")
+        parts += [name for name in ("drop_last", "pad_last", "fresh", "with_index") if getattr(self, name)]
+        return f"Loader({', '.join(parts)}, framework={self.framework!r})"
+
+    def _settings(self) -> dict[str, Any]:
+        if self._fingerprint is None:
+            self._fingerprint = self.rows.fingerprint() if hasattr(self.rows, "fingerprint") else f"{self._n} rows"
+        return {
+            "version": STATE_VERSION,
+            "rows": self._fingerprint,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
+            "fresh": self.fresh,
+            "seed": spelled(self.seed),
+            "salt": self.salt,
+            **({"pad_last": True} if self.pad_last else {}),
+            **(self._plan.settings() if self._plan is not None else {}),
+        }
+
+    # ---- how it is done ---------------------------------------------------------------------------------------
+
+    def _batches(self, cursor: _Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
+        wanted = range(cursor.batch, len(self), step)
+        filled = self._read_blocks if self._plan is not None else self._take_rows
+        cut = cutter(self.framework)
+        for arrays, size in filled(cursor.epoch, wanted) if wanted else ():
+            # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
+            for part in _parts(arrays, CUT_BATCHES * size):
+                for batch in zip(*(cut(array, size) for array in part), strict=True):
+                    cursor.batch += step
+                    yield batch
+
+    def _take_rows(self, epoch: int, wanted: range) -> Iterator[_Filled]:
+        """Chunks of rows that are taken by number."""
+        source, offset = self.rows, 0
+        if self.fresh:
+            source = self.rows.fresh(epoch)
+            offset = source.start - self.rows.start
+        order: Order = Sequential(self._n)
+        if self.shuffle:
+            order = Permutation(self._n, self.seed, epoch, self.salt)
+
+        batches = self._global
+
+        def make(chunk: Chunk) -> _Filled:
+            numbers = order.take(batches.positions(chunk))
+            if chunk.padding:
+                numbers = np.concatenate([numbers, order.take(batches.padding(chunk))])
+            arrays = tuple(source.take(numbers))
+            return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
+
+        per_chunk = self._batches_a_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
+        return _made(batches.chunks(wanted, per_chunk), make, self._chunks_ahead(wanted, per_chunk))
+
+    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[_Filled]:
+        """Chunks of rows that are gathered from pools of blocks."""
+        plan = self._plan
+        assert plan is not None
+        batches = self._global
+        limit = min(CHUNK_BYTES, plan.chunks_bytes // (self._ahead + 2))  # in flight: those ahead, two in hand
+        per_chunk = self._batches_a_chunk(plan.row_bytes, limit)
+        order = BlockOrder(plan.blocks, plan.pool, self.seed, epoch, self.salt)
+        positions = map(batches.positions, batches.chunks(wanted, per_chunk))
+        reader = PoolReader(self.rows, order, plan.slots, positions, with_index=self.with_index)
+
+        def make(leased: tuple[Lease, Chunk]) -> _Filled:
+            lease, chunk = leased
+            arrays = reader.gather(lease)
+            if chunk.padding:  # rows of the first pool, which is long gone
+                numbers = order.take(batches.padding(chunk))
+                again = (*self.rows.take(numbers), numbers)
+                arrays = tuple(map(np.concatenate, zip(arrays, again, strict=False)))
+            return _Filled(arrays, chunk.size)
+
+        leased = ((reader.lease(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
+        return _made(leased, make, self._chunks_ahead(wanted, per_chunk), reader.close)
+
+    def _batches_a_chunk(self, row_bytes: int, limit: int) -> int:
+        return max(1, limit // max(1, row_bytes * self._global.largest()))
+
+    def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:
+        return self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
+
+
+def _parts(arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
+    """The arrays, cut into parts of so many rows; themselves if they have no more."""
+    if len(arrays[0]) <= rows:
+        yield arrays
+        return
+    for first in range(0, len(arrays[0]), rows):
+        yield tuple(array[first : first + rows] for array in arrays)
+
+
+def _made(
+    chunks: Iterator[Wanted], make: Callable[[Wanted], _Filled], ahead: int, close: Callable[[], object] = int
+) -> Iterator[_Filled]:
+    """The chunks, filled: `ahead` of them by background threads, before they are asked for."""
+    if not ahead:
+        try:
+            yield from map(make, chunks)
+        finally:
+            try:
+                close()
+            finally:
+                close()  # for good, if a signal's handler raised before the first had begun
+        return
+    # `close` first: a chunk may wait for what only those give back that are cancelled then
+    workers = Workers(min(ahead, cores()), BACKGROUND, close)
+    try:
+        for chunk in itertools.islice(chunks, ahead):
+            workers.submit(make, chunk)
+        while workers:
+            for chunk in itertools.islice(chunks, 1):
+                workers.submit(make, chunk)
+            yield workers.result()
+    finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
+        try:
+            workers.close()
+        finally:
+            workers.close()  # as above
+
+
+def _shuffle(value: object, rows: Any) -> Shuffle:
+    """The order, by the name that a state has for it: all rows mixed is True wherever rows have no blocks."""
+    in_blocks = hasattr(rows, "partition")
+    if isinstance(value, (bool, np.bool_)):
+        return "blocks" if value and in_blocks else bool(value)
+    if not isinstance(value, str) or value not in ("blocks", "rows"):
+        raise InvalidTypeError(f"shuffle={value!r} must be True, False, 'blocks' or 'rows'")
+    if value == "blocks" and not in_blocks:
+        raise InvalidValueError(f"shuffle='blocks' needs rows kept on disk, in blocks, not {rows!r}: use shuffle=True")
+    return cast("Shuffle", value) if in_blocks else True

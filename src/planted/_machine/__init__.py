@@ -1,0 +1,31 @@
+"""The machine: its memory, its threads and its instructions, as the other rooms use them.
+
+In: shapes, jobs, functions. Out: memory that is used again, results in order, compiled functions. What needs Numba is
+imported when it is first asked for.
+"""
+
+from planted._lazy import lazily
+from planted._machine.memory import empty
+from planted._machine.pieces import cores, in_pieces
+from planted._machine.workers import BACKGROUND, Workers, is_of_another, joined, refuse_another, start
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "compiler": ["compiled_with", "inlined"],
+        "intrinsics": ["prefetch", "store_four_by_four"],
+        "reads": ["read_pieces"],
+    },
+)
+
+__all__ = [
+    "BACKGROUND",
+    "Workers",
+    "cores",
+    "empty",
+    "in_pieces",
+    "is_of_another",
+    "joined",
+    "refuse_another",
+    "start",
+]

@@ -1,0 +1,68 @@
+"""Instructions of the processor that Numba has no words for.
+
+What comes in: arrays, rows and columns, inside a compiled function. What goes out: single instructions, written in
+LLVM's language through llvmlite. They check nothing: the caller's indices must lie inside the arrays.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _address(context, builder, array_type, array, place):
+    """The address of an element of a 2-d array."""
+    array = context.make_array(array_type)(context, builder, array)
+    return cgutils.get_item_pointer(context, builder, array_type, array, place, wraparound=False)
+
+
+@intrinsic
+def prefetch(typing_context, array, row, column):  # noqa: ARG001
+    """Ask the memory for an element of a 2-d array that will soon be read or written."""
+
+    def generate(context, builder, signature, arguments):
+        element = _address(context, builder, signature.args[0], arguments[0], arguments[1:])
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        )
+        read, keep, into_data_cache = number(0), number(3), number(1)
+        builder.call(function, [builder.bitcast(element, pointer), read, keep, into_data_cache])
+        return context.get_dummy_value()
+
+    return types.void(array, row, column), generate
+
+
+@intrinsic
+def store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: ARG001
+    """``X[row : row + 4, column : column + 4] = columns[:4, lane : lane + 4].T``, float32, turned in registers."""
+
+    def generate(context, builder, signature, arguments):
+        columns_type, lane_type, X_type, row_type, _ = signature.args
+        columns, lane, X, row, column = arguments
+        four = ir.VectorType(ir.FloatType(), 4)
+
+        def place(array_type, array, *indices):
+            return builder.bitcast(_address(context, builder, array_type, array, indices), four.as_pointer())
+
+        def shuffled(a, b, *lanes):
+            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
+
+        c0, c1, c2, c3 = (
+            builder.load(place(columns_type, columns, context.get_constant(lane_type, k), lane), align=4)
+            for k in range(4)
+        )
+        low01, high01 = shuffled(c0, c1, 0, 4, 1, 5), shuffled(c0, c1, 2, 6, 3, 7)
+        low23, high23 = shuffled(c2, c3, 0, 4, 1, 5), shuffled(c2, c3, 2, 6, 3, 7)
+        turned = [
+            shuffled(low, high, *half)
+            for low, high in ((low01, low23), (high01, high23))
+            for half in ((0, 1, 4, 5), (2, 3, 6, 7))
+        ]
+        for k, values in enumerate(turned):
+            this = builder.add(row, context.get_constant(row_type, k))
+            builder.store(values, place(X_type, X, this, column), align=4)
+        return context.get_dummy_value()
+
+    return types.void(columns, lane, X, row, column), generate

@@ -1,0 +1,67 @@
+"""The frameworks that planted speaks to, found by name and loaded only when one is asked for.
+
+What comes in: a framework's name. What goes out, from planted's public module of that name: the function that cuts an
+array into that framework's minibatches, and which of how many processes this one is.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, cast
+
+import numpy as np
+
+from planted._errors import InvalidValueError
+
+FRAMEWORKS: Final = ("jax", "mxnet", "tensorflow", "torch")  # planted's public module of each name is its door
+
+Cut: TypeAlias = Callable[[Any, int], Sequence[Any]]
+
+
+def cutter(framework: str) -> Cut:
+    """The function that cuts an array into the framework's minibatches of so many rows.
+
+    Raises
+    ------
+    InvalidValueError
+        If no framework of that name is known.
+    MissingFrameworkError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in cutter("numpy")(np.arange(5), 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    if framework == "numpy":
+        return _slices
+    if framework not in FRAMEWORKS:
+        raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, FRAMEWORKS))}")
+    cut: Cut = importlib.import_module(f"planted.{framework}").minibatches
+    return cut
+
+
+def process(framework: str) -> tuple[int, int]:
+    """Which process of how many this one is, as the framework was told.
+
+    Raises
+    ------
+    InvalidValueError
+        If the framework knows no processes.
+    ProcessGroupError
+        If it has not been told.
+    """
+    named = None if framework == "numpy" else getattr(importlib.import_module(f"planted.{framework}"), "process", None)
+    if named is None:
+        raise InvalidValueError(
+            f"rank='auto' with framework={framework!r}, which knows no ranks: use framework='torch' or 'jax', or pass "
+            "rank= and world_size="
+        )
+    rank, world_size = named()
+    return int(rank), int(world_size)
+
+
+def _slices(array: Any, size: int) -> Sequence[Any]:
+    """NumPy's own minibatches: views of `size` rows; one, of no rows, if there are none."""
+    if isinstance(array, np.ndarray) and size and len(array) and len(array) % size == 0:
+        return cast("Sequence[Any]", array.reshape(-1, size, *array.shape[1:]))  # iterating is twice as fast as slicing
+    return [array[i : i + size] for i in range(0, max(1, len(array)), max(1, size))]

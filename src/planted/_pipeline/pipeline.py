@@ -1,0 +1,436 @@
+"""Pipelines of one's own: a source and steps, lazy, resumable anywhere.
+
+What comes in: a `Loader`, rows, or a sequence, iterable, file or generator of the user's own. What goes out: its items,
+one after another, after the steps that were asked for. The vocabulary:
+
+- *item*: whatever the source gives: a minibatch, a row, a line. A tuple such as (X, y) is handed to a function of the
+  user's as several arguments, anything else as one.
+- *step*: a method of `Steps`. It returns a new pipeline and reads nothing; a pipeline itself never changes but for
+  where it stands.
+- *epoch*: one reading of the source; each ``for`` is the next one. A loader shuffles anew in each.
+- *state*: (epoch, position), a small dict for JSON, whatever the steps hold. A buffer is read again, not saved.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from planted._errors import InvalidTypeError, InvalidValueError, StateError
+from planted._input import integer, seed_and_salt
+from planted._pipeline.adapters import cutter
+from planted._pipeline.buffer import BufferedShuffle
+from planted._pipeline.sources import Arrays, Once, Position, RowStream, Stage, short, stage_of
+from planted._pipeline.steps import Batched, Filter, Map, Prefetch, Repeat, Take, chain
+
+STATE_VERSION: Final = 1
+BUFFER_LIMIT: Final = 1 << 31
+
+
+class Steps:
+    """What can be done to a stream of items, the same for a `Loader` and a `Pipeline`: each method adds a step."""
+
+    @property
+    def _stage(self) -> Stage:
+        raise NotImplementedError
+
+    def map(self, f: Callable[..., Any]) -> "Pipeline":
+        """Each item, as a function of yours changes it.
+
+        Parameters
+        ----------
+        f
+            Called with the fields of a tuple, ``f(X, y)``, and with any other item as a whole. What it returns is the
+            new item. Of a minibatch it must keep the number of rows.
+
+        Raises
+        ------
+        InvalidTypeError
+            If it cannot be called.
+
+        Notes
+        -----
+        While reading, an exception in `f` arrives as it was raised. The item is not lost: the state is still the one
+        before it, and the pipeline can be used again. A minibatch that comes out with another number of rows is an
+        `InvalidValueError`.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline(range(4)).map(lambda x: x * x))
+        [0, 1, 4, 9]
+        >>> loader = planted.Loader(planted.regression(w=[2.0, -3.4], n=100), batch_size=32)
+        >>> X, y = next(iter(loader.map(lambda X, y: (X[:, :1], y))))
+        >>> X.shape, y.shape
+        ((32, 1), (32, 1))
+        """
+        return Pipeline(Map(self._stage, _function(f, "f")))
+
+    def filter(self, predicate: Callable[..., Any]) -> "Pipeline":
+        """The items for which a predicate of yours is true.
+
+        Parameters
+        ----------
+        predicate
+            Called as `f` is in `map`; returns one truth value. Of a minibatch it keeps all or nothing: filter rows
+            before they are batched.
+
+        Raises
+        ------
+        InvalidTypeError
+            If it cannot be called.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline(range(10)).filter(lambda x: x % 3 == 0))
+        [0, 3, 6, 9]
+        """
+        return Pipeline(Filter(self._stage, _function(predicate, "predicate")))
+
+    def repeat(self, times: int | None = None) -> "Pipeline":
+        """Several epochs as one: so many, or endlessly many.
+
+        Each pass reads the next epoch, so a loader shuffles anew: epoch e of the result is epochs ``e * times`` to
+        ``(e + 1) * times - 1``, or, without end, e and all that follow.
+
+        Parameters
+        ----------
+        times
+            How many; None for no end.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If `times` is not at least 1, or the source is an iterator, which can be read once.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline([1, 2, 3]).repeat(2))
+        [1, 2, 3, 1, 2, 3]
+        >>> list(planted.Pipeline([1, 2, 3]).repeat().take(7))
+        [1, 2, 3, 1, 2, 3, 1]
+        """
+        if times is not None:
+            times = integer(times, "times", minimum=1, remedy="use None to repeat endlessly")
+        source = chain(self._stage)[0]
+        if times != 1 and isinstance(source, Once):
+            raise InvalidValueError(
+                f"{source!r} is an iterator, which can be read once, so it cannot be repeated: pass a function that "
+                "makes it, such as Pipeline(lambda: open(path))"
+            )
+        return Pipeline(Repeat(self._stage, times))
+
+    def take(self, k: int) -> "Pipeline":
+        """The first `k` items of each epoch; after them nothing more is read.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If `k` is not an integer, at least 0.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline(range(10**9)).take(3))
+        [0, 1, 2]
+        """
+        return Pipeline(Take(self._stage, integer(k, "k", minimum=0, remedy="use a number of items")))
+
+    def prefetch(self, k: int) -> "Pipeline":
+        """The same items, up to `k` of them made ahead, in order, by one background thread.
+
+        It pays where a function of yours waits or releases the GIL, as files and NumPy do, and takes longer than the
+        ten microseconds that handing an item over costs. A loader works ahead already.
+
+        Parameters
+        ----------
+        k
+            How many; 0 makes them in the calling thread.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If `k` is not an integer, at least 0.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline(range(3)).map(float).prefetch(2))
+        [0.0, 1.0, 2.0]
+        """
+        return Pipeline(Prefetch(self._stage, integer(k, "k", minimum=0, remedy="use 0 to work in the calling thread")))
+
+    def buffered_shuffle(self, size: int, *, seed: int = 0, salt: str = "") -> "Pipeline":
+        """The items in random order, through a buffer: a random one of `size` leaves when the next comes.
+
+        For streams that have no length or cannot be read at random. It brings an item forward by less than `size`
+        places, so it mixes less than the shuffle of a `Loader`, which is a permutation of all rows without a buffer.
+
+        Parameters
+        ----------
+        size
+            How many items are held. With as many as there are, or more, every order is equally likely.
+        seed, salt
+            Any non-negative integer and any string. The order is a function of them, the epoch and `size`.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If an argument breaks its rule.
+
+        Notes
+        -----
+        A state holds no items: those in the buffer are read again from the oldest on, about ``size * ln(size)`` items,
+        through the steps before this one.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline(range(10)).buffered_shuffle(4, seed=1))
+        [0, 2, 4, 6, 3, 7, 5, 8, 9, 1]
+        """
+        size = integer(size, "size", minimum=1, maximum=BUFFER_LIMIT, remedy="use the number of items to hold")
+        return Pipeline(BufferedShuffle(self._stage, size, *seed_and_salt(seed, salt)))
+
+    def batch(self, size: int, *, drop_last: bool = False, framework: str = "numpy") -> "Pipeline":
+        """Items stacked along a new leading axis, `size` at a time: rows become minibatches.
+
+        Parameters
+        ----------
+        size
+            Items in a batch.
+        drop_last
+            Whether an incomplete last batch is dropped.
+        framework
+            Whose arrays the batches are. Strings stay NumPy arrays.
+
+        Returns
+        -------
+        Pipeline
+            Of batches of the items' own structure: a tuple or dict is stacked field by field, as in ``tf.data``;
+            numbers become arrays of shape (size,), arrays or lists of 2 numbers arrays of shape (size, 2).
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If an argument breaks its rule; while reading, if the items of a batch differ in structure or shape.
+        MissingFrameworkError
+            If the framework is not installed.
+
+        Examples
+        --------
+        >>> import planted
+        >>> lines = ["1 2.5", "2 5.0", "3 7.5"]
+        >>> pairs = planted.Pipeline(lines).map(lambda line: tuple(map(float, line.split())))
+        >>> list(pairs.batch(2))
+        [(array([1., 2.]), array([2.5, 5. ])), (array([3.]), array([7.5]))]
+        """
+        size = integer(size, "size", minimum=1, remedy="use 1 or more items a batch")
+        if not isinstance(drop_last, bool):
+            raise InvalidTypeError(f"drop_last={drop_last!r} must be True or False")
+        cutter(framework)
+        return Pipeline(Batched(self._stage, size, drop_last, framework))
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where an iterator is: behind the last item that it delivered."""
+
+    epoch: int
+    position: Position
+
+
+class Pipeline(Steps):
+    """A stream of items from any source, to which steps can be added; each ``for`` over it is the next epoch.
+
+    Parameters
+    ----------
+    source
+        One of
+
+        - a `Loader`: its minibatches;
+        - rows, such as `planted.rows`, or of your own with ``len`` and a vectorised ``take``: one (x, y) after another;
+        - a sequence, or what has a length and gives items by number: its items;
+        - anything else that can be iterated over, again and again;
+        - a function that returns an iterator, such as a generator function or ``lambda: open(path)``: it is called
+          anew for each epoch, and what it made is closed;
+        - an iterator, such as an open file: it can be read once.
+
+    Raises
+    ------
+    InvalidTypeError
+        If the source cannot be read.
+
+    Notes
+    -----
+    A state resumes a loader, rows or a sequence at once. The other sources must give the same items again: those before
+    the position are read and skipped, ahead of any step, so no function of yours is called for them.
+
+    Examples
+    --------
+    >>> import planted
+    >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)
+    >>> pipeline = planted.Pipeline(rows).filter(lambda x, y: y[0] > 0).buffered_shuffle(100).batch(32)
+    >>> X, y = next(iter(pipeline))
+    >>> X.shape, y.shape, bool((y > 0).all())
+    ((32, 2), (32, 1), True)
+    >>> pipeline
+    Pipeline(<rows: 1_000 of ...>).filter(<lambda>).buffered_shuffle(100).batch(32)
+    """
+
+    def __init__(self, source: Any) -> None:
+        # of a loader or another pipeline, what it reads, not where it stands
+        self._last = source._stage if isinstance(source, Steps) else stage_of(source)  # noqa: SLF001
+        self._next: tuple[int, Position] = (0, None)
+        self._cursor: _Cursor | None = None
+
+    @classmethod
+    def from_arrays(cls, *arrays: Any) -> "Pipeline":
+        """Rows of arrays of any framework: tuples of one element of each, as NumPy arrays.
+
+        Parameters
+        ----------
+        arrays
+            One or more, of equal length, such as X of shape (rows, features) and y of shape (rows, 1).
+
+        Raises
+        ------
+        InvalidValueError
+            If there is none, or they are not equally long.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import planted
+        >>> X, y = np.arange(6.0).reshape(3, 2), np.arange(3.0)
+        >>> pipeline = planted.Pipeline.from_arrays(X, y).repeat().buffered_shuffle(100).batch(50, drop_last=True)
+        >>> X, y = next(iter(pipeline.prefetch(1)))
+        >>> X.shape, y.shape
+        ((50, 2), (50,))
+        """
+        return cls(RowStream(Arrays(arrays)))
+
+    @property
+    def _stage(self) -> Stage:
+        return self._last
+
+    # ---- what a training loop sees ----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many items an epoch has.
+
+        Raises
+        ------
+        InvalidTypeError
+            If nobody knows, as after a filter, or if it is endless; the message names the step.
+        """
+        length = self._stage.length()
+        if length == float("inf"):
+            raise InvalidTypeError(f"{self!r} has no length, since it repeats endlessly: end it with take(k)")
+        return int(length)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items of the next epoch."""
+        epoch, position = self._next
+        self._next = (epoch + 1, None)
+        self._cursor = cursor = _Cursor(epoch, position)
+        return self._items(cursor)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next ``for`` reads."""
+        return self._next[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next ``for`` read this epoch, from its start."""
+        self._next = (integer(epoch, "epoch", minimum=0, remedy="epochs count from 0"), None)
+        self._cursor = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the pipeline is, as a small dict for JSON: what was delivered counts, what was made ahead does not."""
+        epoch, position = self._next if self._cursor is None else (self._cursor.epoch, self._cursor.position)
+        return {"version": STATE_VERSION, "epoch": epoch, "position": position, "steps": self._settings()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next ``for`` go on right behind the last item that was delivered when the state was taken.
+
+        Of a user's function the state knows the name only: whether it is the same is the user's to know.
+
+        Raises
+        ------
+        StateError
+            If the state is of another source, of other steps, or of another version; the pipeline stays as it was.
+        """
+        if not isinstance(state, Mapping) or set(state) != {"version", "epoch", "position", "steps"}:
+            raise StateError(
+                f"state={short(state)} is not a pipeline's state: pass what pipeline.state_dict() returned"
+            )
+        if state["version"] != STATE_VERSION:
+            raise StateError(f"the state has version={state['version']!r}, this pipeline version={STATE_VERSION}")
+        reason = _difference(state["steps"], self._settings())
+        if reason:
+            raise StateError(f"the state {reason}: load it into a pipeline of the same source and steps")
+        if not _fits(chain(self._stage), state["position"]):
+            raise StateError(f"the state has position={short(state['position'])}, which is none of {self!r}")
+        self._next = (
+            integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0"),
+            state["position"],
+        )
+        self._cursor = None
+
+    def __repr__(self) -> str:
+        """The chain as it was written."""
+        return repr(self._stage)
+
+    # ---- how it is done ---------------------------------------------------------------------------------------
+
+    def _items(self, cursor: _Cursor) -> Iterator[Any]:
+        for item, position in self._stage.open(cursor.epoch, cursor.position):
+            cursor.position = position
+            yield item
+        cursor.epoch, cursor.position = cursor.epoch + 1, None
+
+    def _settings(self) -> list[dict[str, Any]]:
+        return [stage.settings() for stage in chain(self._stage)]
+
+
+def _function(value: Any, name: str) -> Callable[..., Any]:
+    if not callable(value):
+        raise InvalidTypeError(f"{name}={short(value)} must be a function: pass one that takes an item")
+    function: Callable[..., Any] = value
+    return function
+
+
+def _difference(found: Any, expected: list[dict[str, Any]]) -> str:
+    """In what the steps of a state differ from those of a pipeline, or nothing."""
+    names = [step.get("step") if isinstance(step, Mapping) else step for step in found] if _listed(found) else [found]
+    if names != [step["step"] for step in expected]:
+        written = " -> ".join(step["step"] for step in expected)
+        return f"has the steps {' -> '.join(map(str, names))}, this pipeline {written}"
+    for old, new in zip(found, expected, strict=True):
+        for name in sorted({*old, *new}, key=str):
+            if old.get(name) != new.get(name):
+                return f"has {new['step']} {name}={short(old.get(name))}, this pipeline {name}={new.get(name)!r}"
+    return ""
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _fits(stages: list[Stage], position: Position) -> bool:
+    """Whether a position is one of these stages: counters of each step, and the source's number, or None."""
+    for stage in reversed(stages):
+        counters = getattr(stage, "counters", 0)
+        if position is None:
+            return True
+        if counters:
+            if not _listed(position) or len(position) != counters + 1 or not all(map(_counter, position[:-1])):
+                return False
+            position = position[-1]
+    return position is None or _counter(position)
+
+
+def _counter(value: Any) -> bool:
+    return type(value) is int and value >= 0

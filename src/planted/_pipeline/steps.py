@@ -1,0 +1,315 @@
+"""The steps of a pipeline: what is done to the items on their way.
+
+What comes in: the stage before (`_sources`), and a step's arguments. What goes out: a stage again. A step that is
+opened at a position opens the stage before at the position that this implies, and passes positions on with the items.
+So what a step holds (a pass, a count, a batch half full) is known from the position behind the last delivered item.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from itertools import count
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from planted._errors import InvalidTypeError, InvalidValueError
+from planted._input import spelled, to_numpy
+from planted._machine import Workers
+from planted._pipeline.adapters import Cut, cutter
+from planted._pipeline.sources import Batches, Items, Position, Stage, name_of, short, unmeasured
+
+READY: Final = (np.ndarray, np.generic, str, bytes, int, float, complex)  # what NumPy stacks as it is
+
+
+def chain(stage: Stage) -> list[Stage]:
+    """The source and the steps after it, in this order."""
+    before = getattr(stage, "upstream", None)
+    return [stage] if before is None else [*chain(before), stage]
+
+
+# ---- what the steps share, by naming it in the class body -----------------------------------------------------
+
+
+def same_length(self: Any) -> float:
+    """As many items as come in."""
+    length: float = self.upstream.length()
+    return length
+
+
+def arguments(self: Any) -> dict[str, Any]:
+    """The step's name and its arguments, for JSON; of a function, its name."""
+    return {"step": self.step, **{field.name: _plain(getattr(self, field.name)) for field in fields(self)[1:]}}
+
+
+def text(self: Any) -> str:
+    """The chain as it was written."""
+    written = []
+    for field in fields(self)[1:]:
+        value = getattr(self, field.name)
+        if field.default is MISSING:
+            written.append(f"{_plain(value)}")
+        elif value != field.default:
+            written.append(f"{field.name}={value!r}" if isinstance(value, str) else f"{field.name}={_plain(value)}")
+    return f"{self.upstream!r}.{self.step}({', '.join(written)})"
+
+
+def _plain(value: Any) -> Any:
+    return name_of(value) if callable(value) else spelled(value) if isinstance(value, int) else value
+
+
+# ---- the steps ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Map:
+    """Each item, as a function of the user's changes it."""
+
+    upstream: Stage
+    f: Callable[..., Any]
+    step: ClassVar = "map"
+
+    def open(self, epoch: int, position: Position) -> Items:
+        """At the same position of the stage before."""
+        batches = any(isinstance(stage, (Batches, Batched)) for stage in chain(self.upstream))
+        for item, at in self.upstream.open(epoch, position):
+            result = _called(self.f, item)
+            if batches:
+                self._check(item, result)
+            yield result, at
+
+    def _check(self, item: Any, result: Any) -> None:
+        rows = next(_row_counts(item), None)
+        for found in _row_counts(result):
+            if rows is not None and found != rows:
+                raise InvalidValueError(
+                    f"map({name_of(self.f)}) made {found} rows of a batch of {rows}, and a map must keep their number: "
+                    "drop rows with filter, or cut them, before they are batched"
+                )
+
+    length, settings, __repr__ = same_length, arguments, text
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Filter:
+    """The items of which a predicate of the user's is true."""
+
+    upstream: Stage
+    predicate: Callable[..., Any]
+    step: ClassVar = "filter"
+
+    def open(self, epoch: int, position: Position) -> Items:
+        """At the same position of the stage before."""
+        for item, at in self.upstream.open(epoch, position):
+            if self._holds(item):
+                yield item, at
+
+    def _holds(self, item: Any) -> bool:
+        answer = _called(self.predicate, item)
+        if isinstance(answer, (bool, int, float)):
+            return bool(answer)
+        if not hasattr(answer, "shape"):
+            raise InvalidTypeError(f"filter({name_of(self.predicate)}) got {short(answer)}: return True or False")
+        if math.prod(answer.shape) != 1:
+            raise InvalidValueError(
+                f"filter({name_of(self.predicate)}) got truth values of shape {tuple(answer.shape)} for one item: "
+                "return one, as with .all(), or filter rows before they are batched"
+            )
+        return bool(answer)
+
+    def length(self) -> float:
+        """Unknown, even if the number of items that come in is known."""
+        raise unmeasured(self, f"only {name_of(self.predicate)} knows how many items it keeps")
+
+    settings, __repr__ = arguments, text
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Repeat:
+    """Several epochs of the stage before, one after another, as one; a position is [pass, position before]."""
+
+    upstream: Stage
+    times: int | None = None
+    step: ClassVar = "repeat"
+    counters: ClassVar = 1
+
+    def open(self, epoch: int, position: Position) -> Items:
+        """In the pass that the position names."""
+        first, at = position or (0, None)
+        for turn in count(first) if self.times is None else range(first, self.times):
+            empty = at is None
+            for item, after in self.upstream.open(epoch * (self.times or 1) + turn, at):
+                empty = False
+                yield item, [turn, after]
+            if empty and self.times is None:
+                raise InvalidValueError(
+                    f"{self!r} would search for ever, since a whole pass gave no item: repeat something that gives one"
+                )
+            at = None
+
+    def length(self) -> float:
+        """As many times the items that come in, or infinitely many."""
+        return math.inf if self.times is None else self.times * self.upstream.length()
+
+    settings, __repr__ = arguments, text
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Take:
+    """The first `k` items; a position is [taken, position before]."""
+
+    upstream: Stage
+    k: int
+    step: ClassVar = "take"
+    counters: ClassVar = 1
+
+    def open(self, epoch: int, position: Position) -> Items:
+        """Without those that were taken; after the last one nothing more is read."""
+        taken, at = position or (0, None)
+        if taken >= self.k:
+            return
+        for number, (item, after) in enumerate(self.upstream.open(epoch, at), taken + 1):
+            yield item, [number, after]
+            if number == self.k:
+                return
+
+    def length(self) -> float:
+        """At most `k`."""
+        return min(self.k, self.upstream.length())
+
+    settings, __repr__ = arguments, text
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Prefetch:
+    """The same items, made by one background thread, up to `k` of them before they are asked for."""
+
+    upstream: Stage
+    k: int
+    step: ClassVar = "prefetch"
+
+    def open(self, epoch: int, position: Position) -> Items:
+        """At the same position of the stage before; what is made ahead does not count until it is delivered."""
+        items = self.upstream.open(epoch, position)
+        if not self.k:
+            yield from items
+            return
+        workers = Workers(1, "planted-prefetch")
+        try:
+            for _ in range(self.k):
+                workers.submit(next, items, None)
+            while pair := workers.result():
+                workers.submit(next, items, None)
+                yield pair
+        finally:  # also when the loop is abandoned or interrupted: what is running ends within one item
+            try:
+                workers.close()
+            finally:  # for good, if a signal's handler raised before the first had begun
+                if workers.close():  # else the items are in use, and are closed when nobody holds them any more
+                    items.close()
+
+    length, settings, __repr__ = same_length, arguments, text
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Batched:
+    """Items stacked along a new leading axis, field by field, `size` at a time."""
+
+    upstream: Stage
+    size: int
+    drop_last: bool = False
+    framework: str = "numpy"
+    step: ClassVar = "batch"
+
+    def open(self, epoch: int, position: Position) -> Items:
+        """Behind the last item of a batch; nothing is held between batches."""
+        cut = cutter(self.framework)
+        items: list[Any] = []
+        for item, at in self.upstream.open(epoch, position):
+            items.append(item)
+            if len(items) == self.size:
+                yield _stacked(items, cut), at
+                items = []
+        if items and not self.drop_last:
+            yield _stacked(items, cut), at
+
+    def length(self) -> float:
+        """The items that come in, divided."""
+        items = self.upstream.length()
+        if items == math.inf:
+            return items
+        return items // self.size if self.drop_last else -(-items // self.size)
+
+    settings, __repr__ = arguments, text
+
+
+# ---- how it is done -------------------------------------------------------------------------------------------
+
+
+def _called(f: Callable[..., Any], item: Any) -> Any:
+    """The user's function of an item: of the fields of a tuple, of anything else as a whole."""
+    return f(*item) if isinstance(item, tuple) else f(item)
+
+
+def _row_counts(item: Any) -> Iterator[int]:
+    """The rows of each array in an item."""
+    if isinstance(item, (tuple, list)):
+        for part in item:
+            yield from _row_counts(part)
+    elif isinstance(item, Mapping):
+        yield from _row_counts(list(item.values()))
+    elif hasattr(item, "shape") and len(item.shape):
+        yield int(item.shape[0])
+
+
+def _stacked(items: list[Any], cut: Cut, where: str = "item") -> Any:
+    """Items of one structure as one: each field stacked along a new leading axis, in the framework's arrays."""
+    first = items[0]
+    if isinstance(first, (tuple, Mapping)):
+        if not all(_alike(item, first) for item in items):
+            raise InvalidValueError(
+                f"{where} has another structure ({short(first)}, ...) than others of its batch: map the items to equal "
+                "tuples or dicts before batch"
+            )
+        keys = list(first) if isinstance(first, Mapping) else range(len(first))
+        parts = {key: _stacked([item[key] for item in items], cut, f"{where}[{key!r}]") for key in keys}
+        return parts if isinstance(first, Mapping) else tuple(parts.values())
+    array = _array(items, where)
+    return array if array.dtype.kind in "US" else cut(array, len(array))[0]
+
+
+def _alike(item: Any, first: Any) -> bool:
+    if type(item) is not type(first):
+        return False
+    return bool(item.keys() == first.keys() if isinstance(first, Mapping) else len(item) == len(first))
+
+
+def _whole(value: Any, where: str) -> npt.NDArray[Any]:
+    try:
+        array = to_numpy(value)
+    except ValueError:
+        array = None  # a ragged list; older NumPy makes objects of it
+    if array is None or (isinstance(value, list) and array.dtype.kind == "O"):
+        raise InvalidValueError(f"{where}={short(value)} is a list that is no array: make its parts equally long")
+    return array
+
+
+def _array(values: list[Any], where: str) -> npt.NDArray[Any]:
+    values = [value if isinstance(value, READY) else _whole(value, where) for value in values]
+    shapes = {getattr(value, "shape", ()) for value in values}
+    if len(shapes) > 1:
+        raise InvalidValueError(
+            f"{where} has shapes {', '.join(map(str, sorted(shapes)))} in one batch: "
+            "map the items to one shape before batch"
+        )
+    array = np.array(values)
+    if array.dtype.kind in "USO":
+        kinds = {np.asarray(value).dtype.kind for value in values}
+        if len(kinds) > 1 or "O" in kinds:
+            types = ", ".join(sorted({type(value).__name__ for value in values}))
+            raise InvalidTypeError(
+                f"{where} has values that no array can hold together ({types}, such as {short(values[0])}): "
+                "map the items to numbers, arrays or strings before batch"
+            )
+    return array

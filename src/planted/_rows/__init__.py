@@ -1,0 +1,64 @@
+"""The rows: the random numbers and their definition, and the row function, (truth, seed, row number) -> row.
+
+In: a truth, a seed, row numbers. Out: X of shape (rows, features) and y of shape (rows, 1). `random` is the
+definition, in plain NumPy; `kernels` holds the same functions compiled, which are imported when they are first asked
+for. *Rows* are whatever has a length, a truth and `take`.
+"""
+
+from planted._lazy import lazily
+from planted._rows.draw import fill, keys_of, weights
+from planted._rows.kinds import (
+    LIMIT,
+    ComputedRows,
+    MemoryRows,
+    Rows,
+    _count,
+    _dtype,
+    _equal,
+    _features,
+    _fingerprint,
+    _getitem,
+    _hash,
+    _html,
+    _iterate,
+    _range,
+    _split,
+    _take,
+    _text,
+    regression,
+    rows,
+)
+from planted._rows.random import MIXERS, SMALL, VERSION, feistel_bits, key_words, row_words
+
+__getattr__ = lazily(__name__, {"kernels": ["SOURCES", "gather", "gather_block_rows", "philox"]})
+
+__all__ = [
+    "LIMIT",
+    "MIXERS",
+    "SMALL",
+    "VERSION",
+    "ComputedRows",
+    "MemoryRows",
+    "Rows",
+    "_count",
+    "_dtype",
+    "_equal",
+    "_features",
+    "_fingerprint",
+    "_getitem",
+    "_hash",
+    "_html",
+    "_iterate",
+    "_range",
+    "_split",
+    "_take",
+    "_text",
+    "feistel_bits",
+    "fill",
+    "key_words",
+    "keys_of",
+    "regression",
+    "row_words",
+    "rows",
+    "weights",
+]

@@ -1,0 +1,267 @@
+"""The shell: ``planted demo``, ``head`` and ``check``; ``write``, ``info`` and ``verify`` are in `_disk_commands`.
+
+What comes in: a command line. What goes out: text on standard output, a picture, and an exit status: 0 if the
+answer was found, 1 if it was not, 2 for an error, which is one line on standard error that says what to do.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+
+import planted
+from planted._errors import InvalidValueError, PlantedError
+from planted._learn import BLOCK_ROWS, Estimate, Report, training_settings
+from planted._pipeline import FRAMEWORKS
+from planted._rows import ComputedRows
+from planted._shell.disk_commands import COMMANDS
+from planted._shell.options import COUNT, planted_options, planted_rows
+
+PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(planted.__version__, prog_name="planted")
+def cli() -> None:
+    """Regression data whose right answer is known, and whether a learner found it."""
+
+
+# ---- demo -----------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@planted_options
+@click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Rows in a minibatch.")
+@click.option("--epochs", type=COUNT, default=10, show_default=True, help="How often to read the training rows.")
+@click.option("--lr", type=float, default=0.03, show_default=True, help="The learning rate.")
+@click.option(
+    "--framework", default="numpy", show_default=True, help="Who learns: numpy, torch, jax, tensorflow or mxnet."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="planted-demo.png", show_default=True, help="The picture."
+)
+def demo(batch_size: int, epochs: int, lr: float, framework: str, out: Path, rows: int, **truth: Any) -> int:
+    """Plant a truth, learn it in shuffled minibatches, and check that it was found.
+
+    As many rows again as --rows are kept for validation.
+    """
+    from rich.console import Console
+
+    out = _picture_path(out)
+    epochs, lr = training_settings(epochs, lr)
+    learn = _learner(framework)
+    everything = planted_rows(rows=rows, **truth)
+    train, validation = planted.regression(
+        everything.truth.w, everything.truth.b, noise=everything.truth.noise, n=2 * rows, seed=everything.seed
+    ).split(rows, rows)
+    if rows <= train.features:
+        raise InvalidValueError(f"--rows {rows} is too few for {train.features + 1} parameters: use more rows")
+    loader = planted.Loader(train, batch_size, seed=everything.seed, framework=framework)
+
+    console = Console(highlight=False)
+    console.print(f"planted   {train.truth!r}, seed {train.seed}", soft_wrap=True)
+    x, y = train[0]
+    console.print(f"first row x = {_short(x)}, y = {y[0]:.5g}", soft_wrap=True)
+    X, Y = next(iter(loader))
+    console.print(
+        f"batches   {len(loader)} of X {tuple(X.shape)} and y {tuple(Y.shape)}, {framework}, in a new order each epoch"
+    )
+    loader.set_epoch(0)
+    losses = _train(console, learn, loader, epochs, lr, train, validation)
+    report = planted.check(losses.pop(), train)
+    _print_report(console, report)
+
+    from planted._shell.picture import picture
+
+    picture(out, train, losses, report)
+    console.print(f"picture   {out}", soft_wrap=True)
+    return 0 if report.passed else 1
+
+
+def _picture_path(out: Path) -> Path:
+    """The path of the picture, known to be possible before any work is done."""
+    if out.suffix.lower() not in PICTURES:
+        raise InvalidValueError(f"--out {out} must end in one of {', '.join(PICTURES)}")
+    if not out.parent.is_dir():
+        raise InvalidValueError(f"--out {out}: there is no folder {out.parent}; make it first")
+    return out
+
+
+def _learner(framework: str) -> Callable[..., Estimate]:
+    if framework == "numpy":
+        return planted.sgd
+    if framework not in FRAMEWORKS:
+        known = ", ".join(("numpy", *FRAMEWORKS))
+        raise InvalidValueError(f"--framework {framework} is unknown: use one of {known}")
+    learn: Callable[..., Estimate] = importlib.import_module(f"planted.{framework}").fit
+    return learn
+
+
+def _train(
+    console: Any,
+    learn: Callable[..., Estimate],
+    loader: Any,
+    epochs: int,
+    lr: float,
+    train: ComputedRows,
+    validation: ComputedRows,
+) -> list[Any]:
+    """The losses on train and validation after each epoch, and, last, the estimate."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    losses: list[Any] = []
+    text = TextColumn("loss {task.fields[train]:.3g} train, {task.fields[validation]:.3g} validation")
+    columns = (TextColumn("training "), BarColumn(24), MofNCompleteColumn(), TextColumn("epochs"), text)
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("", total=epochs, train=float("nan"), validation=float("nan"))
+
+        def on_epoch(epoch: int, estimate: Estimate, loss: float) -> None:  # noqa: ARG001 -- measured anew, below
+            losses.append((_loss(estimate, train), _loss(estimate, validation)))
+            progress.update(task, advance=1, train=losses[-1][0], validation=losses[-1][1])
+
+        losses.append(learn(loader, epochs, lr, on_epoch=on_epoch))
+    return losses
+
+
+def _loss(estimate: Estimate, rows: ComputedRows) -> float:
+    """Half the mean squared error, read in blocks."""
+    total = 0.0
+    for first in range(0, len(rows), BLOCK_ROWS):
+        X, y = rows[first : first + BLOCK_ROWS]
+        with np.errstate(over="ignore", invalid="ignore"):  # of a learner that diverges, which is told afterwards
+            residual = X @ estimate.w + estimate.b - y[:, 0]
+            total += float(residual @ residual)
+    return 0.5 * total / len(rows)
+
+
+def _print_report(console: Any, report: Report) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table.add_column("")
+    for name in ("truth", "estimate", "error", "std. error", "z"):
+        table.add_column(name, justify="right")
+    for p in report.shown():
+        table.add_row(
+            p.name, f"{p.truth:.6g}", f"{p.estimate:.6g}", f"{p.error:.2g}", f"{p.standard_error:.2g}", f"{p.z:.2f}"
+        )
+    console.print(table)
+    if len(report.parameters) > len(report.shown()):
+        console.print(f"... and {len(report.parameters) - len(report.shown())} more with smaller |z|")
+    *findings, verdict = report.summary()
+    for line in findings:
+        console.print(line, soft_wrap=True)
+    console.print(verdict, style="bold green" if report.passed else "bold red", soft_wrap=True)
+
+
+def _short(x: Any, limit: int = 6) -> str:
+    numbers = ", ".join(f"{value:.5g}" for value in x[:limit])
+    return f"[{numbers}{', ...' if len(x) > limit else ''}]"
+
+
+# ---- head -----------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@planted_options
+@click.option("--count", "-n", type=COUNT, default=10, show_default=True, help="How many rows to print.")
+@click.option("--start", type=COUNT, default=0, show_default=True, help="The number of the first one.")
+@click.option("--dtype", default="float32", show_default=True, help="float32 or float64.")
+@click.option("--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True)
+def head(count: int, start: int, dtype: Any, style: str, **truth: Any) -> int:
+    """Print rows: their numbers, features and responses."""
+    some = planted_rows(**truth)
+    whole = planted.rows(some.truth, len(some), seed=some.seed, dtype=dtype)
+    if count < 0 or not 0 <= start <= len(whole):
+        raise InvalidValueError(f"--start {start} --count {count} must lie within the {len(whole)} rows: see --rows")
+    names = ["row", *(f"x{j}" for j in range(whole.features)), "y"]
+    digits = 9 if dtype == "float32" else 17
+    if style == "csv":
+        click.echo(",".join(names))
+    else:
+        click.echo(" ".join(f"{name:>12}" for name in names))
+    for first in range(start, min(start + count, len(whole)), BLOCK_ROWS):
+        last = min(first + BLOCK_ROWS, start + count, len(whole))
+        for number, x, y in zip(range(first, last), *whole[first:last], strict=True):
+            if style == "csv":
+                click.echo(",".join([str(number), *(f"{v:.{digits}g}" for v in (*x, *y))]))
+            else:
+                click.echo(" ".join(f"{cell:>12}" for cell in [str(number), *(f"{v:.6g}" for v in (*x, *y))]))
+    return 0
+
+
+# ---- check ----------------------------------------------------------------------------------------------------
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@planted_options
+@click.option("--alpha", type=float, default=0.001, show_default=True, help="How often honest rows may fail.")
+@click.option("--tolerance", type=float, help="Standard errors that the learner may be from the least-squares fit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.argument("estimate", nargs=-1, required=True, metavar="W... B | FILE.json")
+def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_json: bool, **truth: Any) -> int:
+    """Check an estimate: its weights and then its intercept, as numbers; or a JSON file {"w": [...], "b": ...}."""
+    from rich.console import Console
+
+    rows = planted_rows(**truth)
+    report = planted.check(_estimate(estimate), rows, alpha=alpha, tolerance=tolerance)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        _print_report(Console(highlight=False), report)
+    return 0 if report.passed else 1
+
+
+def _estimate(words: tuple[str, ...]) -> Estimate:
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    if len(numbers) >= 2:
+        return Estimate(numbers[:-1], numbers[-1])
+    if numbers or len(words) != 1:
+        given = " ".join(words)
+        raise InvalidValueError(f"the estimate {given!r} is neither weights and intercept nor a file: write 2 -3.4 4.2")
+    path = Path(words[0])
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidValueError(f"cannot read {path}: {error.strerror}; give a JSON file or numbers") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidValueError(f'{path} is not JSON: write {{"w": [2.0, -3.4], "b": 4.2}}') from error
+    if not isinstance(fields, dict) or not {"w", "b"} <= set(fields):
+        raise InvalidValueError(f'{path} has no "w" and "b": write {{"w": [2.0, -3.4], "b": 4.2}}')
+    return Estimate(np.asarray(fields["w"]), fields["b"])
+
+
+# ---- the way in -----------------------------------------------------------------------------------------------
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its status; an error is one line and status 2."""
+    try:
+        status = cli.main(arguments, prog_name="planted", standalone_mode=False)
+    except click.ClickException as error:
+        hint = " Try 'planted --help'." if isinstance(error, click.UsageError) else ""
+        _fail(error.format_message() + hint, 2)
+    except PlantedError as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"planted: {' '.join(message.split())}", err=True)
+    sys.exit(status)

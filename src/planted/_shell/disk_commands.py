@@ -1,0 +1,211 @@
+"""The shell's commands for rows on disk: ``planted write``, ``planted info`` and ``planted verify``.
+
+What comes in: a command line. What goes out: what was done or found, on standard output; how far it is, on standard
+error, if that is a terminal.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+import planted
+from planted._disk import FILE_FORMATS, DiskRows
+from planted._errors import InvalidValueError
+from planted._input import bytes_of, integer
+from planted._order import plan_pool, quality
+from planted._rows import ComputedRows
+from planted._shell.options import COUNT, planted_options, planted_rows
+
+storage = click.option(
+    "--storage-option", "-o", "storage_options", multiple=True, metavar="NAME=VALUE", help="For fsspec; more than once."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+
+
+@click.command()
+@planted_options
+@click.option("--dtype", default="float32", show_default=True, help="float32 or float64.")
+@click.option("--format", "file_format", type=click.Choice(FILE_FORMATS), default="npy", show_default=True)
+@click.option("--shard-bytes", default="64MiB", show_default=True, help="About how large a file is.")
+@click.option("--overwrite", is_flag=True, help="Replace other rows that lie there.")
+@quiet
+@storage
+@click.argument("out")
+def write(
+    out: str,
+    dtype: Any,
+    file_format: str,
+    shard_bytes: str,
+    overwrite: bool,
+    quiet: bool,
+    storage_options: tuple[str, ...],
+    **truth: Any,
+) -> int:
+    """Write rows to OUT, a folder or a URL; after an interruption, the same command goes on where it was."""
+    computed = planted_rows(**truth)
+    rows: ComputedRows = planted.rows(computed.truth, computed.n, seed=computed.seed, dtype=dtype)
+    row_bytes = (rows.features + 1) * rows.dtype.itemsize
+    with _shown("writing", rows.n, row_bytes, quiet) as progress:
+        disk = planted.write(
+            rows,
+            out,
+            format=file_format,
+            shard_bytes=shard_bytes,
+            overwrite=overwrite,
+            progress=progress,
+            storage_options=_options(storage_options),
+        )
+    click.echo(f"{disk!r}")
+    return 0
+
+
+@click.command()
+@click.option("--memory", default="256MiB", show_default=True, help="What a loader may take to shuffle.")
+@click.option("--batch-size", type=COUNT, default=256, show_default=True, help="Rows in a minibatch.")
+@as_json
+@storage
+@click.argument("folder")
+def info(folder: str, memory: str, batch_size: int, as_json: bool, storage_options: tuple[str, ...]) -> int:
+    """Tell what lies in FOLDER, and how well a loader will shuffle it; only the manifest is read."""
+    disk = planted.open(folder, storage_options=_options(storage_options))
+    facts = _facts(disk, memory, batch_size)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    lines = _lines(disk, facts)
+    width = max(map(len, lines))
+    for name, line in lines.items():
+        click.echo(f"{name:<{width}}  {line}")
+    return 0
+
+
+def _facts(disk: DiskRows, memory: str, batch_size: int) -> dict[str, Any]:
+    plan = disk.shards.plan
+    batch_size = integer(batch_size, "--batch-size", minimum=1, remedy="use 1 or more rows a batch")
+    pool = plan_pool(disk, bytes_of(memory, "--memory"))
+    return {
+        **plan.to_dict(),
+        "features": disk.features,
+        "bytes": disk.n * plan.row_bytes,
+        "shards": plan.shards,
+        "shard_rows": plan.shard_rows,
+        "blocks": -(-disk.n // plan.block_rows),
+        "shuffle": {
+            "memory": memory,
+            "batch_size": batch_size,
+            "blocks": len(pool.blocks),
+            "block_rows": pool.blocks.largest,
+            "block_bytes": pool.blocks.largest * plan.row_bytes,
+            "pool_blocks": pool.pool,
+            "quality": quality(batch_size, pool.blocks, pool.pool),
+        },
+    }
+
+
+def _lines(disk: DiskRows, facts: dict[str, Any]) -> dict[str, str]:
+    """The same for people."""
+    shuffle = facts["shuffle"]
+    if shuffle["blocks"] <= shuffle["pool_blocks"]:
+        mixed = "all rows in memory at once: a full shuffle"
+    else:
+        size = shuffle["block_bytes"]
+        mixed = (
+            f"pools of {shuffle['pool_blocks']:_} of {shuffle['blocks']:_} blocks of {shuffle['block_rows']:_} rows "
+            f"({_size(size)}), {_size(shuffle['pool_blocks'] * size)}; means of "
+            f"{shuffle['batch_size']} rows vary {shuffle['quality']:.3f} times as much as fully shuffled, if the "
+            "labels are sorted along the files"
+        )
+    start = f" (from number {facts['start']:_} on)" if facts["start"] else ""
+    row_bytes, total = disk.shards.plan.row_bytes, _size(facts["bytes"])
+    return {
+        "rows": f"{facts['rows']:_}{start}",
+        "truth": repr(disk.truth),
+        "seed": str(facts["seed"]) + (f", salt {disk.salt!r}" if disk.salt else ""),
+        "values": f"{disk.features} features and the response, {disk.dtype_name}, {row_bytes} bytes a row",
+        "files": f"{facts['shards']:_} of {facts['format']}, {facts['shard_rows']:_} rows each, {total} in all",
+        "blocks": f"{facts['blocks']:_} of {facts['block_rows']:_} rows, each with a checksum",
+        f"shuffle within {shuffle['memory']}": mixed,
+    }
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Make damaged, truncated and missing files again.")
+@as_json
+@quiet
+@storage
+@click.argument("folder")
+def verify(folder: str, repair: bool, as_json: bool, quiet: bool, storage_options: tuple[str, ...]) -> int:
+    """Compare every byte in FOLDER with its checksum; exit status 1 if something is wrong and was not mended."""
+    options = _options(storage_options)
+    with _shown("verifying", None, None, quiet) as progress:
+        found = planted.verify(folder, repair=repair, progress=progress, storage_options=options)
+    if as_json:
+        faults = [
+            {"file": fault.file, "kind": fault.kind, "blocks": list(fault.blocks), "mended": fault.mended}
+            for fault in found.faults
+        ]
+        click.echo(json.dumps({"ok": found.ok, "rows": found.rows, "bytes": found.bytes, "faults": faults}, indent=2))
+    else:
+        click.echo(str(found))
+    return 0 if found.ok else 1
+
+
+COMMANDS: Final = (write, info, verify)
+
+
+# ---- progress -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _shown(
+    what: str, rows: int | None, row_bytes: int | None, quiet: bool
+) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with the rate and the time left, on standard error; none if that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn(what), BarColumn(24), TaskProgressColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=rows, rate="")
+
+        def show(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed or 0.0
+            text = f"{speed / 1e6:.1f} million rows/s" + (f", {speed * row_bytes / 1e9:.2f} GB/s" if row_bytes else "")
+            progress.update(task, completed=done, total=total, rate=text if speed else "")
+
+        yield show
+
+
+def _options(words: tuple[str, ...]) -> dict[str, Any]:
+    """Options for fsspec: values are JSON where they can be read as such, else text."""
+    options: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise InvalidValueError(f"--storage-option {word!r} must be a name and a value: write anon=true")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _size(count: int) -> str:
+    """Bytes for people.
+
+    >>> _size(65_484), _size(5_000_000), _size(4 << 30)
+    ('64 KiB', '4.8 MiB', '4.00 GiB')
+    """
+    for unit, size, digits in (("GiB", 1 << 30, 2), ("MiB", 1 << 20, 1)):
+        if count >= size:
+            return f"{count / size:.{digits}f} {unit}"
+    return f"{count / 1024:.0f} KiB"

@@ -1,0 +1,73 @@
+"""The picture of a demonstration: the data, the loss, and the parameters against the truth.
+
+What comes in: rows, losses per epoch and a report. What goes out: a file. Drawn on a figure of its own, so that no
+global state of Matplotlib is touched.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planted._learn import Report
+from planted._rows import Rows
+
+POINTS = 1000
+INK, PLANT, SOIL, LEAF = "#333333", "#2f7d32", "#b9770e", "#1565c0"
+
+
+def picture(path: Path, rows: Rows, losses: Sequence[tuple[float, float]], report: Report) -> None:
+    """Draw the three panels and write them to `path`; its suffix chooses the format."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4.2), dpi=120, layout="constrained")
+    data, loss, parameters = figure.subplots(1, 3)
+    _data(data, rows)
+    _loss(loss, losses, rows.truth.noise)
+    _parameters(parameters, report)
+    for axes in (data, loss, parameters):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.title.set_fontsize(11)
+    verdict = "found" if report.passed else "NOT found"
+    figure.suptitle(f"y = Xw + b + noise: the planted answer was {verdict}", color=PLANT if report.passed else SOIL)
+    figure.savefig(path)
+
+
+def _data(axes: Any, rows: Rows) -> None:
+    truth = rows.truth
+    X, y = rows[:POINTS]
+    j = int(np.argmax(np.abs(truth.w)))
+    x = X[:, j]
+    ends = np.array([x.min(), x.max()])
+    axes.scatter(x, y[:, 0], s=6, alpha=0.5, color=LEAF, label="rows", linewidths=0)
+    axes.plot(ends, truth.b + truth.w[j] * ends, color=PLANT, label="planted slope")
+    axes.set(xlabel=f"x[{j}]", ylabel="y", title=f"the data: {len(X):,} of {len(rows):,} training rows")
+    axes.legend(frameon=False)
+
+
+def _loss(axes: Any, losses: Sequence[tuple[float, float]], noise: float) -> None:
+    epochs = np.arange(1, len(losses) + 1)
+    train, validation = np.transpose(losses)
+    axes.plot(epochs, train, "o-", color=PLANT, label="train", markersize=4)
+    axes.plot(epochs, validation, "s--", color=LEAF, label="validation", markersize=4, markerfacecolor="none")
+    if noise:
+        axes.axhline(noise**2 / 2, color=INK, linewidth=1, linestyle=":", label="noise² / 2")
+    axes.set_yscale("log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epoch", ylabel="half the mean squared error", title="the loss after each epoch")
+    axes.legend(frameon=False)
+
+
+def _parameters(axes: Any, report: Report) -> None:
+    shown = report.shown()
+    planted = {"b": report.fit.b, **{f"w[{j}]": float(w) for j, w in enumerate(report.fit.w)}}
+    places = np.arange(len(shown))[::-1]
+    fit = [(planted[p.name] - p.truth) / p.standard_error for p in shown]
+    axes.axvline(0, color=PLANT, linewidth=1.5, label="truth")
+    axes.errorbar(fit, places, xerr=1.96, fmt="|", color=INK, capsize=4, label="least squares, 95% interval")
+    axes.plot([p.z for p in shown], places, "D", color=SOIL, markersize=5, label="the learner", linestyle="none")
+    axes.set_yticks(places, [f"{p.name} = {p.truth:.4g}" for p in shown])
+    axes.set_ylim(-0.7, len(shown) - 0.3)
+    axes.set(xlabel="standard errors from the truth", title="the parameters")
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)

@@ -1,0 +1,190 @@
+"""The files of a table, read by ranges of rows, by several threads at once.
+
+What comes in: files of one schema, and row numbers. What goes out: rows, features and response side by side, and the
+blocks in which they are best read. Two ways of reading:
+
+- where any rows can be read by themselves (`.npy`, Arrow that is not compressed), blocks are of about 64 KiB;
+- where they are decoded in *units* (compressed batches, Parquet's row groups), blocks are units, and some of those that
+  were read in part are kept, since what comes next is probably in them.
+
+Files are neither mapped into memory, where one that is cut off would end the process, nor ever unpickled.
+"""
+
+import bisect
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, Final
+
+import numpy as np
+
+from planted._disk import File, drop_oldest
+from planted._errors import DamagedError
+from planted._machine import empty
+from planted._order import Blocks
+from planted._tables.columns import Part
+from planted._tables.paths import Place
+from planted._tables.schema import Chosen, reading
+from planted._types import FloatArray, RowNumbers
+
+FILES: Final = 256  # that are open at once
+MOST_BLOCKS: Final = 1 << 20  # about, if they need a list: larger ones then
+KEPT_BYTES: Final = 1 << 26  # of decoded blocks, unless two are larger
+
+
+class Table:
+    """The files, read by ranges of rows, by several threads at once."""
+
+    __slots__ = (
+        *("block_rows", "chosen", "digest", "direct", "dtype", "edges", "n", "parts", "places", "stamps", "starts"),
+        *("_decoded", "_files", "_kept", "_process"),
+    )
+
+    def __init__(
+        self, places: list[Place], stamps: list[str], parts: list[Part], chosen: Chosen, dtype: np.dtype[Any]
+    ) -> None:
+        self.places, self.stamps, self.parts, self.chosen, self.dtype = places, stamps, parts, chosen, dtype
+        self.starts = np.cumsum([0, *(part.n for part in parts)], dtype=np.int64).tolist()
+        self.n: int = self.starts[-1]
+        self.direct = all(part.units is None for part in parts)
+        self.block_rows, self.edges = self._cut()
+        said = [self.chosen.names, dtype.name, *zip(stamps, (part.n for part in parts), strict=True)]
+        self.digest = hashlib.sha256(json.dumps(["table", 1, *said]).encode()).hexdigest()
+        self._files: dict[int, tuple[File, Any]] = {}
+        self._decoded: dict[int, Future[FloatArray]] = {}
+        largest = 1 if self.edges is None else int(np.diff(self.edges).max(initial=1))
+        self._kept = max(2, KEPT_BYTES // (largest * (chosen.features + 1) * dtype.itemsize))
+        self._process = os.getpid()
+
+    def _cut(self) -> tuple[int, RowNumbers | None]:
+        """The rows of a block; or, where blocks differ, between which rows they lie."""
+        rows = max((part.block_rows for part in self.parts), default=1)
+        if self.direct and len(self.parts) < 2:
+            return rows, None
+        rows = max(rows, self.n // MOST_BLOCKS)
+        cuts = [np.array([self.n], np.int64)]
+        for first, part in zip(self.starts, self.parts, strict=False):
+            units = np.arange(0, part.n, rows) if part.units is None else part.units[:-1]
+            cuts.append(first + units[np.diff(units // rows, prepend=-1) > 0])
+        return rows, np.unique(np.concatenate(cuts))
+
+    def partition(self, first: int, n: int, merged: int) -> Blocks:
+        """The blocks in which ``n`` rows from the `first` on lie, each `merged` of the table's own."""
+        if self.edges is None:
+            size = merged * self.block_rows
+            return Blocks(n, size, size - first % size)
+        inner = self.edges[::merged]
+        inner = inner[(inner > first) & (inner < first + n)]
+        return Blocks.from_edges(np.unique(np.array([0, *(inner - first).tolist(), n], np.int64)))
+
+    def bounds(self, rows: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
+        """Of the block that each of these rows is in, the first row and the one behind the last."""
+        if self.edges is None:
+            lo = rows // self.block_rows * self.block_rows
+            return lo, np.minimum(lo + self.block_rows, self.n)
+        block = np.searchsorted(self.edges, rows, "right")
+        return self.edges[block - 1], self.edges[block]
+
+    # ---- reading ----
+
+    def read(self, lo: int, hi: int, out: FloatArray) -> None:
+        """Rows `lo` to `hi` into `out`, C-contiguous, shape (rows, features + 1), the response last."""
+        if self.direct or self.edges is None:
+            self._read(lo, hi, out)
+            return
+        block, at = int(np.searchsorted(self.edges, lo, "right")) - 1, lo
+        while at < hi:
+            first, last = self.edges[block : block + 2].tolist()
+            stop = min(last, hi)
+            if (at, stop) == (first, last):
+                self._read(at, stop, out[at - lo : stop - lo])
+            else:
+                out[at - lo : stop - lo] = self._decode(first, last)[at - first : stop - first]
+            at, block = stop, block + 1
+
+    def block(self, lo: int, hi: int) -> FloatArray:
+        """A block, of which only some rows are wanted now."""
+        if not self.direct:
+            return self._decode(lo, hi)
+        values = self._room(lo, hi)
+        self._read(lo, hi, values)
+        return values
+
+    def expect(self, lo: int, hi: int) -> None:
+        """Say that these rows will soon be read."""
+        for i, a, b in self._files_of(lo, hi):
+            file, handle = self._file(i)
+            with reading(self.places[i].label):
+                for start, stop in self.parts[i].ranges(handle, a, b):
+                    file.expect(start, stop - start)
+
+    def _decode(self, lo: int, hi: int) -> FloatArray:
+        """A block out of those that are kept; the first thread to ask reads it, others wait for that."""
+        if os.getpid() != self._process:  # after a fork: what threads were about to read, none of them will
+            self._decoded, self._process = {}, os.getpid()
+        mine: Future[FloatArray] = Future()
+        future = self._decoded.setdefault(lo, mine)
+        if future is not mine:
+            return future.result()
+        try:
+            values = self._room(lo, hi)
+            self._read(lo, hi, values)
+        except BaseException as error:
+            self._decoded.pop(lo, None)
+            mine.set_exception(error)
+            raise
+        mine.set_result(values)
+        drop_oldest(self._decoded, self._kept)
+        return values
+
+    def _room(self, lo: int, hi: int) -> FloatArray:
+        """Memory for a block; that there is not so much is a fault of the file that asks for it."""
+        file, *_ = next(self._files_of(lo, hi))
+        with reading(self.places[file].label):
+            return empty((hi - lo, self.chosen.features + 1), self.dtype)
+
+    def _read(self, lo: int, hi: int, out: FloatArray) -> None:
+        for i, a, b in self._files_of(lo, hi):
+            file, handle = self._file(i)
+            at = self.starts[i] + a - lo
+            try:
+                with reading(self.places[i].label):
+                    self.parts[i].read(file, handle, a, b, out[at : at + b - a])
+            except DamagedError as error:
+                if file.changed():
+                    raise self._changed(i) from error
+                raise
+            if file.changed():
+                raise self._changed(i)
+
+    def _files_of(self, lo: int, hi: int) -> Iterator[tuple[int, int, int]]:
+        """The files that hold these rows, each with the rows of its own that are meant."""
+        i = bisect.bisect_right(self.starts, lo) - 1
+        while lo < hi:
+            start, stop = self.starts[i], min(hi, self.starts[i + 1])
+            yield i, lo - start, stop - start
+            lo, i = stop, i + 1
+
+    def _file(self, i: int) -> tuple[File, Any]:
+        found = self._files.get(i)
+        if found is None:
+            file = self.places[i].open()
+            if file.stamp != self.stamps[i]:
+                raise self._changed(i)
+            found = file, self.parts[i].handle(file)
+            drop_oldest(self._files, FILES - 1)
+            self._files[i] = found
+        return found
+
+    def _changed(self, i: int) -> DamagedError:
+        self._files.pop(i, None)
+        return DamagedError(
+            f"{self.places[i].label} was written to after the table was opened: let no other program write there, and "
+            "open the table again"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without open files."""
+        return Table, (self.places, self.stamps, self.parts, self.chosen, self.dtype)

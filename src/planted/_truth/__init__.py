@@ -1,0 +1,10 @@
+"""The truth: what is planted, and what a learner shall find.
+
+In: weights, an intercept and a noise level, from lists, arrays or any framework's tensors. Out: a `LinearTruth`.
+"""
+
+from planted._truth.linear import LinearTruth
+
+__all__ = [
+    "LinearTruth",
+]
