@@ -9,6 +9,8 @@ planted handles it as usual.
 class PlantedError(Exception):
     """The root of every error that planted raises on purpose."""
 
+    __module__ = "planted"
+
 
 class InvalidValueError(PlantedError, ValueError):
     """A value of the right type breaks a rule."""
@@ -26,8 +28,11 @@ class StateError(PlantedError, ValueError):
     """A saved state belongs to another data set, order or version."""
 
 
-class MissingFrameworkError(PlantedError, ImportError):
-    """A framework is asked for that is not installed."""
+class MissingDependencyError(PlantedError, ImportError):
+    """A framework or another library is asked for that is not installed."""
+
+
+MissingFrameworkError = MissingDependencyError  # its name when only frameworks could be missing
 
 
 class ProcessGroupError(PlantedError, RuntimeError):

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, MissingFrameworkError, ProcessGroupError
+from planted._errors import InvalidTypeError, MissingDependencyError, ProcessGroupError
 from planted._frameworks import (
     Framework,
     HyperParameters,
@@ -35,7 +35,7 @@ try:
     import jax
     import jax.numpy as jnp
 except ImportError as error:
-    raise MissingFrameworkError("planted.jax needs JAX: pip install 'planted[jax]'") from error
+    raise MissingDependencyError("planted.jax needs JAX: pip install 'planted[jax]'") from error
 
 __all__ = [
     "DataModule",

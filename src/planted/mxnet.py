@@ -18,14 +18,14 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from planted._errors import MissingFrameworkError
+from planted._errors import MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
 from planted._learn import Estimate, descend
 
 try:
     import mxnet as mx
 except ImportError as error:
-    raise MissingFrameworkError(
+    raise MissingDependencyError(
         "planted.mxnet needs MXNet, and MXNet needs NumPy below 1.24: pip install 'planted[mxnet]'"
     ) from error
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, MissingFrameworkError
+from planted._errors import InvalidTypeError, MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
 from planted._learn import Estimate, descend
 from planted._loader import Loader
@@ -26,7 +26,7 @@ from planted._loader import Loader
 try:
     import tensorflow as tf
 except ImportError as error:
-    raise MissingFrameworkError("planted.tensorflow needs TensorFlow: pip install 'planted[tensorflow]'") from error
+    raise MissingDependencyError("planted.tensorflow needs TensorFlow: pip install 'planted[tensorflow]'") from error
 
 __all__ = [
     "DataModule",

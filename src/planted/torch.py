@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from planted import _frameworks
-from planted._errors import MissingFrameworkError, ProcessGroupError
+from planted._errors import MissingDependencyError, ProcessGroupError
 from planted._frameworks import (
     Dataset,
     Framework,
@@ -33,7 +33,7 @@ from planted._types import RowNumbers
 try:
     import torch
 except ImportError as error:
-    raise MissingFrameworkError("planted.torch needs PyTorch: pip install 'planted[torch]'") from error
+    raise MissingDependencyError("planted.torch needs PyTorch: pip install 'planted[torch]'") from error
 
 __all__ = [
     "DataModule",

@@ -24,7 +24,7 @@ import planted
 from planted._disk.formats import BLOCK_BYTES, Segments, decode, encoded
 from planted._disk.shards import Shards
 from planted._disk.storage import LocalFolder, are_cached, drop_oldest, expect_pieces, read_pieces
-from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingError, MissingFrameworkError
+from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
 from planted._order.blocks import BlockOrder, plan_pool
 
 TRUTH = planted.LinearTruth([2.0, -3.4, 0.5], 4.2, 0.01)
@@ -471,7 +471,7 @@ def test_rows_without_a_truth_cannot_be_written(tmp_path):
 @pytest.mark.parametrize("name", ["arrow", "parquet"])
 def test_a_missing_library_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingFrameworkError, match=r"needs pyarrow.*pip install 'planted\[arrow\]'"):
+    with pytest.raises(MissingDependencyError, match=r"needs pyarrow.*pip install 'planted\[arrow\]'"):
         planted.write(planted.rows(TRUTH, 10), tmp_path / "a", format=name)
     assert not (tmp_path / "a").exists()
 

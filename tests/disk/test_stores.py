@@ -24,8 +24,8 @@ from planted._errors import (
     ExistsError,
     InvalidValueError,
     ManifestError,
+    MissingDependencyError,
     MissingError,
-    MissingFrameworkError,
     StorageError,
 )
 
@@ -522,13 +522,13 @@ def test_one_file_system_within_another(tmp_path, fsspec, reference):
 def test_a_missing_fsspec_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     for use in (planted.open, planted.verify, lambda url: planted.write(ROWS, url)):
-        with pytest.raises(MissingFrameworkError, match=r"'s3://a/b' needs fsspec.*pip install 'planted\[remote\]'"):
+        with pytest.raises(MissingDependencyError, match=r"'s3://a/b' needs fsspec.*pip install 'planted\[remote\]'"):
             use("s3://a/b")
 
 
 def test_what_a_url_needs_besides_is_named(fsspec):
     fsspec.register_implementation("nowhere", "no_such_module.Nowhere", clobber=True, errtxt="pip install nowhere")
-    with pytest.raises(MissingFrameworkError, match=r"target='nowhere://rows' needs what is not installed: .*nowhere"):
+    with pytest.raises(MissingDependencyError, match=r"target='nowhere://rows' needs what is not installed: .*nowhere"):
         planted.open("nowhere://rows")
 
 

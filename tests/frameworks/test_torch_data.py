@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted._errors import MissingFrameworkError
+from planted._errors import MissingDependencyError
 
 pytestmark = [
     # Python 3.12 warns of any fork beside threads, and torch has threads of its own.
@@ -696,7 +696,7 @@ def test_lightning_is_imported_when_it_is_asked_for(torch, pipes, monkeypatch):
     monkeypatch.delitem(vars(_frameworks), "LightningDataModule", raising=False)
     monkeypatch.setitem(sys.modules, "lightning", None)
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
-    with pytest.raises(MissingFrameworkError, match="pip install lightning"):
+    with pytest.raises(MissingDependencyError, match="pip install lightning"):
         _ = pipes.LightningDataModule
     with pytest.raises(AttributeError, match="has no attribute 'LightningData'"):
         _ = pipes.LightningData

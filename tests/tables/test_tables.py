@@ -24,8 +24,8 @@ from planted._errors import (
     DamagedError,
     InvalidTypeError,
     InvalidValueError,
+    MissingDependencyError,
     MissingError,
-    MissingFrameworkError,
     RowNumberError,
     StorageError,
 )
@@ -1225,7 +1225,7 @@ def test_without_pyarrow_the_error_says_what_to_install(tmp_path, monkeypatch, n
     (tmp_path / name).write_bytes(b"anything")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        MissingFrameworkError, match=r"needs pyarrow, which is not installed: pip install 'planted\[arrow\]'"
+        MissingDependencyError, match=r"needs pyarrow, which is not installed: pip install 'planted\[arrow\]'"
     ):
         planted.open_table(tmp_path / name, response="y")
 
@@ -1233,7 +1233,7 @@ def test_without_pyarrow_the_error_says_what_to_install(tmp_path, monkeypatch, n
 def test_without_fsspec_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(
-        MissingFrameworkError, match=r"needs fsspec, which is not installed: pip install 'planted\[remote\]'"
+        MissingDependencyError, match=r"needs fsspec, which is not installed: pip install 'planted\[remote\]'"
     ):
         planted.open_table("memory://a.npy", response=0)
 

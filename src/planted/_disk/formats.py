@@ -16,7 +16,7 @@ import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
 from planted._disk.manifest import Plan
-from planted._errors import DamagedError, MissingFrameworkError
+from planted._errors import DamagedError, MissingDependencyError
 from planted._machine import empty
 from planted._rows import fill, keys_of
 from planted._types import FloatArray
@@ -121,12 +121,12 @@ def npy_offset(plan: Plan, shard: int, block: int) -> int:
 
 
 def pyarrow_for(file_format: str) -> Any:
-    """pyarrow, with its Parquet; a `MissingFrameworkError` if it is not installed."""
+    """pyarrow, with its Parquet; a `MissingDependencyError` if it is not installed."""
     try:
         import pyarrow as pa
         import pyarrow.parquet
     except ImportError:
-        raise MissingFrameworkError(
+        raise MissingDependencyError(
             f"format={file_format!r} needs pyarrow, which is not installed: pip install 'planted[arrow]'"
         ) from None
     return pa

@@ -25,8 +25,8 @@ from planted._errors import (
     DamagedError,
     InvalidTypeError,
     InvalidValueError,
+    MissingDependencyError,
     MissingError,
-    MissingFrameworkError,
     StorageError,
 )
 
@@ -47,7 +47,7 @@ def folder_of(target: Any, storage_options: dict[str, Any] | None = None) -> Fol
     ------
     InvalidTypeError
         If it is neither.
-    MissingFrameworkError
+    MissingDependencyError
         If it is a URL and fsspec, or what fsspec needs for it, is not installed.
     """
     if isinstance(target, str) and "://" in target:
@@ -75,13 +75,13 @@ def reach(url: str, storage_options: dict[str, Any]) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError:
-        raise MissingFrameworkError(
+        raise MissingDependencyError(
             f"target={url!r} needs fsspec, which is not installed: pip install 'planted[remote]'"
         ) from None
     try:
         system, path = fsspec.core.url_to_fs(url, **storage_options)
     except ImportError as error:
-        raise MissingFrameworkError(f"target={url!r} needs what is not installed: {error}") from None
+        raise MissingDependencyError(f"target={url!r} needs what is not installed: {error}") from None
     except ValueError as error:
         raise InvalidValueError(f"target={url!r} cannot be reached: {error}; use a path or a URL of fsspec") from None
     except Exception as error:

@@ -86,7 +86,7 @@ def write(
         If other rows, or other files of the same names, lie there.
     StorageError
         If another process is writing there, or the disk is full: what is finished is kept.
-    MissingFrameworkError
+    MissingDependencyError
         If the format or the store needs a library that is not installed.
 
     Examples

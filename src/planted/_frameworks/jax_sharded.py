@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError, MissingFrameworkError
+from planted._errors import InvalidTypeError, InvalidValueError, MissingDependencyError
 from planted._loader import Loader
 
 try:
     import jax
 except ImportError as error:
-    raise MissingFrameworkError("planted.jax needs JAX: pip install 'planted[jax]'") from error
+    raise MissingDependencyError("planted.jax needs JAX: pip install 'planted[jax]'") from error
 
 Part: TypeAlias = tuple[tuple[int, ...], np.dtype[Any], Any]
 LARGEST_INT32 = np.iinfo(np.int32).max

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from planted._errors import MissingFrameworkError
+from planted._errors import MissingDependencyError
 from planted._input import rows_like
 from planted._loader import Loader
 
@@ -69,7 +69,7 @@ class _LightningData:
     ------
     InvalidTypeError, InvalidValueError
         If an argument breaks its rule.
-    MissingFrameworkError
+    MissingDependencyError
         If Lightning is not installed.
 
     Notes
@@ -165,7 +165,7 @@ def __getattr__(name: str) -> Any:
     try:
         base = importlib.import_module("lightning.pytorch").LightningDataModule
     except ImportError as error:
-        raise MissingFrameworkError("LightningDataModule needs Lightning: pip install lightning") from error
+        raise MissingDependencyError("LightningDataModule needs Lightning: pip install lightning") from error
     made = type(name, (_LightningData, base), {"__doc__": _LightningData.__doc__, "__module__": __name__})
     globals()[name] = made
     return made

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError, MissingFrameworkError, RowNumberError
+from planted._errors import InvalidTypeError, InvalidValueError, MissingDependencyError, RowNumberError
 from planted._input import integer, row_numbers, rows_like, spelled, whole
 from planted._loader import Loader
 from planted._types import RowNumbers
@@ -25,7 +25,7 @@ from planted._types import RowNumbers
 try:
     import torch
 except ImportError as error:
-    raise MissingFrameworkError("planted.torch needs PyTorch: pip install 'planted[torch]'") from error
+    raise MissingDependencyError("planted.torch needs PyTorch: pip install 'planted[torch]'") from error
 
 Tensors: TypeAlias = tuple[torch.Tensor, ...]
 

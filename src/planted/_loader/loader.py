@@ -95,7 +95,7 @@ class Loader(Steps):
     ------
     InvalidTypeError, InvalidValueError
         If an argument breaks its rule.
-    MissingFrameworkError
+    MissingDependencyError
         If the framework is not installed.
     ProcessGroupError
         If ``rank="auto"`` and the framework has not been told which process this is.

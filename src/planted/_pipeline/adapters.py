@@ -24,7 +24,7 @@ def cutter(framework: str) -> Cut:
     ------
     InvalidValueError
         If no framework of that name is known.
-    MissingFrameworkError
+    MissingDependencyError
         If it is not installed.
 
     Examples

@@ -215,7 +215,7 @@ class Steps:
         ------
         InvalidTypeError, InvalidValueError
             If an argument breaks its rule; while reading, if the items of a batch differ in structure or shape.
-        MissingFrameworkError
+        MissingDependencyError
             If the framework is not installed.
 
         Examples

@@ -137,7 +137,7 @@ def arrow(file: File, label: str) -> Arrow:
         If it is no Arrow IPC file, nor a stream.
     InvalidValueError
         If its values are of the other byte order.
-    MissingFrameworkError
+    MissingDependencyError
         If pyarrow is not installed.
     """
     pa = pyarrow_for("arrow")

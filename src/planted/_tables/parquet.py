@@ -49,7 +49,7 @@ def parquet(file: File, label: str) -> Parquet:
     ------
     DamagedError
         If it is no Parquet file.
-    MissingFrameworkError
+    MissingDependencyError
         If pyarrow is not installed.
     """
     pa = pyarrow_for("parquet")

@@ -50,7 +50,7 @@ def places_of(paths: Any, file_format: Any, storage_options: dict[str, Any] | No
         If these are no paths, or files of several formats or of an unknown one, or one of them comes twice.
     MissingError
         If there is no such file, or none at all.
-    MissingFrameworkError
+    MissingDependencyError
         If one is a URL and fsspec, or what fsspec needs for it, is not installed.
     """
     known = sorted(set(SUFFIXES.values()))

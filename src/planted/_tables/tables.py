@@ -270,7 +270,7 @@ def open_table(
         do not have the same columns, of the same types where they are wanted.
     MissingError
         If there are no such files.
-    MissingFrameworkError
+    MissingDependencyError
         If pyarrow (Arrow, Parquet) or fsspec (URLs) is needed and not installed.
     DamagedError
         If a file is cut off, or not of its format; later, when rows are read, if a file was written to in between
