@@ -230,7 +230,7 @@ def test_readers_stay_behind_the_pools_that_are_in_use():
         time.sleep(0.01)
     time.sleep(0.05)
     assert len(source.loaded) == 40
-    assert len(source.expected) == min(len(source.partition()), 40 + _pool.EXPECTED[0])
+    assert len(source.expected) == min(len(source.partition()), 40 + _pool.READAHEAD[0])
     assert loader._plan.pool == 26
     iterator.close()
 
@@ -566,21 +566,21 @@ def test_of_two_errors_that_of_the_earlier_pool_is_raised(late, threads):
 
     source.before = fail
     reader = _pool.PoolReader(source, order, loader._plan.slots, [range(10), range(60, 70)])
-    leases = [reader.lease(range(10)), reader.lease(range(60, 70))]
+    requests = [reader.request(range(10)), reader.request(range(60, 70))]
     for thread in reader._threads:
         thread.join()
-    for lease in leases:
+    for request in requests:
         with pytest.raises(DamagedError, match="pool 0"):
-            reader.gather(lease)
+            reader.gather(request)
     reader.close()
     with pytest.raises(CancelledError):
-        reader.gather(leases[0])
+        reader.gather(requests[0])
     assert not threads()
 
 
 def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(threads, monkeypatch):
     """The rows cannot say which blocks are expected; the block that is still on its way arrives all the same."""
-    monkeypatch.setattr(_pool, "EXPECTED", (8, 1 << 20))
+    monkeypatch.setattr(_pool, "READAHEAD", (8, 1 << 20))
     source = stored(400, 5)
     loader = planted.Loader(source, 4, with_index=True, memory=memory_for(16, source), prefetch=0)
     order = order_of(loader, 0)
@@ -611,7 +611,7 @@ def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(thread
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_an_error_while_expecting_reaches_the_caller(prefetch, threads, monkeypatch):
     """Whatever the rows raise in a reader's thread; and what was loaded before it is delivered."""
-    monkeypatch.setattr(_pool, "EXPECTED", (4, 1 << 20))
+    monkeypatch.setattr(_pool, "READAHEAD", (4, 1 << 20))
     source = stored(400, 5)
     expect, calls = source.expect, itertools.count()
 
@@ -767,7 +767,7 @@ def test_a_loader_works_in_a_forked_child(monkeypatch):
     next(iterator)
 
     def hold():
-        with reader[0]._change:
+        with reader[0]._change.lock:
             held.set()
             assert forked.wait(30)
 

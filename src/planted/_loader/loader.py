@@ -23,7 +23,7 @@ import numpy as np
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._input import bytes_of, flag, integer, rows_like, seed_and_salt, spelled
 from planted._loader.batches import Chunk, GlobalBatches, Tail
-from planted._loader.pool import Lease, PoolReader
+from planted._loader.pool import ChunkRequest, PoolReader
 from planted._machine import BACKGROUND, Workers, cores
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
 from planted._pipeline import Batches, Steps, cutter, process
@@ -343,17 +343,17 @@ class Loader(Steps):
         positions = map(batches.positions, batches.chunks(wanted, per_chunk))
         reader = PoolReader(self.rows, order, plan.slots, positions, with_index=self.with_index)
 
-        def make(leased: tuple[Lease, Chunk]) -> _Filled:
-            lease, chunk = leased
-            arrays = reader.gather(lease)
+        def make(requested: tuple[ChunkRequest, Chunk]) -> _Filled:
+            request, chunk = requested
+            arrays = reader.gather(request)
             if chunk.padding:  # rows of the first pool, which is long gone
                 numbers = order.take(batches.padding(chunk))
                 again = (*self.rows.take(numbers), numbers)
                 arrays = tuple(map(np.concatenate, zip(arrays, again, strict=False)))
             return _Filled(arrays, chunk.size)
 
-        leased = ((reader.lease(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
-        return _made(leased, make, self._chunks_ahead(wanted, per_chunk), reader.close)
+        requested = ((reader.request(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
+        return _made(requested, make, self._chunks_ahead(wanted, per_chunk), reader.close)
 
     def _batches_a_chunk(self, row_bytes: int, limit: int) -> int:
         return max(1, limit // max(1, row_bytes * self._global.largest()))
@@ -375,29 +375,17 @@ def _made(
     chunks: Iterator[Wanted], make: Callable[[Wanted], _Filled], ahead: int, close: Callable[[], object] = int
 ) -> Iterator[_Filled]:
     """The chunks, filled: `ahead` of them by background threads, before they are asked for."""
-    if not ahead:
-        try:
-            yield from map(make, chunks)
-        finally:
-            try:
-                close()
-            finally:
-                close()  # for good, if a signal's handler raised before the first had begun
-        return
     # `close` first: a chunk may wait for what only those give back that are cancelled then
     workers = Workers(min(ahead, cores()), BACKGROUND, close)
-    try:
+    with workers, workers:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
+        if not ahead:
+            yield from map(make, chunks)
         for chunk in itertools.islice(chunks, ahead):
             workers.submit(make, chunk)
         while workers:
             for chunk in itertools.islice(chunks, 1):
                 workers.submit(make, chunk)
             yield workers.result()
-    finally:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
-        try:
-            workers.close()
-        finally:
-            workers.close()  # as above
 
 
 def _shuffle(value: object, rows: Any) -> Shuffle:

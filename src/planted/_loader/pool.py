@@ -5,13 +5,12 @@ each chunk's X and y. There are no random reads. The vocabulary:
 
 - *slot*: room for one block in the *arena*, which is allocated once. There are as many as the memory budget allows.
 - *reader*: a thread that loads blocks into free slots, pool after pool, as far ahead as there are slots.
-- *lease*: what a chunk holds of the pools that it will be gathered from. Leases are taken in the order of the chunks. A
-  pool's slots become free when the last of its leases has been given back, and one of a later pool is out.
+- *request*: a chunk, and the pools that it will be gathered from. Requests are made in the order of the chunks. The
+  slots of a pool become free when all of its requests have been gathered, and one of a later pool has been made.
 
-Nothing waits forever. A reader waits for slots of earlier pools, whose chunks were all leased before and so wait for
+Nothing waits forever. A reader waits for slots of earlier pools, whose chunks were all requested before and so wait for
 nothing that this reader has to load: a chunk of two pools gives the first one back before it waits for the second. A
-failed load and `close` wake everybody up. The lock is a bare one and a wait is that for a queue, not a
-`threading.Condition`, which is written in Python: a signal's handler that raises inside of it leaves the lock taken.
+failed load and `close` notify all who wait.
 """
 
 import atexit
@@ -22,35 +21,34 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
 
-from planted._machine import BACKGROUND, empty, in_pieces, is_of_another, joined, refuse_another, start
+from planted._machine import BACKGROUND, Notifier, empty, in_pieces, is_of_another, joined, refuse_another, start
 from planted._order import PASS_VALUES, BlockOrder, BlockRows, Pool
 from planted._types import FloatArray, RowNumbers
 
-EXPECTED: Final = 256, 1 << 26  # as many blocks, and as many bytes, ahead do rows hear of them
-RUN: Final = 64, 1 << 22  # as much, at most, is given to a reader at a time: each run costs locks and turns at the GIL
+READAHEAD: Final = 256, 1 << 26  # blocks, and bytes, of which rows are told before they are loaded
+RUN: Final = 64, 1 << 22  # blocks, and bytes, for a reader at a time: each run costs locks and turns at the GIL
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """What a chunk holds: its positions, ascending, cut into the parts that its pools have."""
+class ChunkRequest:
+    """A chunk that will be gathered: its positions, ascending, and which part of them each pool has."""
 
     positions: Any
     parts: list[tuple[int, slice]]
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
-    """A pool on its way into memory."""
+class _LoadingPool:
+    """A pool whose blocks are being loaded, or are in memory."""
 
     number: int
     pool: Pool
-    slots: RowNumbers  # of each block; the first `given` are known
-    given: int
+    slots: RowNumbers  # of each block; the first `assigned` are known
+    assigned: int
     missing: int  # blocks not loaded yet
 
 
@@ -58,7 +56,7 @@ class _Held:
 class _Run:
     """Consecutive blocks of a pool, for one reader."""
 
-    held: _Held
+    loading: _LoadingPool
     blocks: range
 
 
@@ -72,66 +70,65 @@ class PoolReader:
         self._size = order.blocks.largest
         self._arena: FloatArray = empty((slots * self._size, rows.features + 1), rows.dtype)
         self._free = list(range(slots - 1, -1, -1))
-        self._change = threading.RLock()  # re-entrant: the garbage collector may close a reader inside of it
-        self._waiting: list[SimpleQueue[None]] = []  # of each who waits for a change, what wakes it up
-        self._held: dict[int, _Held] = {}
-        self._leases: Counter[int] = Counter()
-        self._latest = -1  # the last pool that was leased
+        self._change = Notifier()  # guards what follows
+        self._pools: dict[int, _LoadingPool] = {}
+        self._requests: Counter[int] = Counter()  # of each pool, those not gathered yet
+        self._latest = -1  # the last pool that was requested
         self._error: BaseException | None = None
-        self._failed = 0  # from this pool on, what has not been loaded will not be
+        self._failed = 0  # a read failed: no pool from this number on will be loaded
         self._closed = False
-        self._turn = threading.Lock()  # what follows is for the reader whose turn it is
-        self._queue: deque[_Held] = deque()
+        self._turn = threading.Lock()  # guards what follows, for one reader at a time
+        self._queue: deque[_LoadingPool] = deque()
         self._planned = self._plan(iter(chunks))
-        self._ahead = 0  # blocks that rows have heard of and no reader has been given
+        self._ahead = 0  # blocks of which rows have been told, and which no reader has been given
         self._given = -1  # the last pool of which readers have been given all blocks
         self._readers = max(1, min(rows.readers, slots))
         block_bytes = self._size * self._arena.strides[0]
-        self._expected, self._run = (max(1, min(count, size // block_bytes)) for count, size in (EXPECTED, RUN))
+        self._window, self._run = (max(1, min(count, size // block_bytes)) for count, size in (READAHEAD, RUN))
         self._threads: list[threading.Thread] = []
         self._process = os.getpid()
 
     # ---- chunks -----------------------------------------------------------------------------------------------
 
-    def lease(self, positions: Any) -> Lease:
-        """Take a lease for the chunk of these positions; chunks are leased, and their gathering is begun, in order."""
+    def request(self, positions: Any) -> ChunkRequest:
+        """Request the chunk of these positions; chunks are requested, and their gathering is begun, in order."""
         refuse_another(self._process)
         if not self._threads:
             self._start()
         parts = self._order.pools_of(positions)
-        with self._change:
+        with self._change.lock:
             if parts:
-                self._leases.update(p for p, _ in parts)
+                self._requests.update(p for p, _ in parts)
                 self._latest = parts[-1][0]
                 self._free_pools()
-        return Lease(positions, parts)
+        return ChunkRequest(positions, parts)
 
-    def gather(self, lease: Lease) -> tuple[Any, ...]:
-        """X of shape (rows, features), y of shape (rows, 1), and row numbers if asked for; gives the lease back.
+    def gather(self, request: ChunkRequest) -> tuple[Any, ...]:
+        """X of shape (rows, features), y of shape (rows, 1), and row numbers if asked for; once for each request.
 
         Raises whatever the rows raised when they could not load a block of it.
         """
-        count = len(lease.positions)
+        count = len(request.positions)
         X = empty((count, self._rows.features), self._rows.dtype)
         y = empty((count, 1), self._rows.dtype)
         numbers = empty((count,), np.dtype(np.int64)) if self._with_index else None
-        for p, part in lease.parts:
-            held = self._wait_for(p)
+        for p, part in request.parts:
+            loaded = self._wait_for(p)
             index = None if numbers is None else numbers[part]
-            self._fill(held, lease.positions[part], X[part], y[part], index)
-            with self._change:
-                self._leases[p] -= 1
+            self._fill(loaded, request.positions[part], X[part], y[part], index)
+            with self._change.lock:
+                self._requests[p] -= 1
                 self._free_pools()
         return (X, y) if numbers is None else (X, y, numbers)
 
     def close(self) -> None:
-        """End all threads, and wake up all who wait; safe to call from anywhere, and again."""
+        """End all threads, and notify all who wait; safe to call from anywhere, and again."""
         if is_of_another(self._process):
             return
-        with self._change:
+        with self._change.lock:
             self._closed = True
             self._error = None  # its traceback leads back here
-            self._wake()
+            self._change.notify()
         atexit.unregister(self.close)
         joined(self._threads, busy=True)
 
@@ -140,53 +137,46 @@ class PoolReader:
         names = [f"{BACKGROUND}-reader-{i}" for i in range(self._readers)]
         start([threading.Thread(target=self._read, name=name, daemon=True) for name in names], self._threads)
 
-    def _wait_for(self, p: int) -> _Held:
+    def _wait_for(self, p: int) -> _LoadingPool:
+        """The pool of this number, once all of its blocks are loaded."""
+
+        def loaded() -> _LoadingPool | None:
+            if self._closed:
+                raise CancelledError
+            pool = self._pools.get(p)
+            if pool is not None and not pool.missing:
+                return pool
+            if self._error is not None and p >= self._failed:
+                raise self._error
+            return None
+
         refuse_another(self._process)
-        while True:
-            with self._change:
-                if self._closed:
-                    raise CancelledError
-                held = self._held.get(p)
-                if held is not None and not held.missing:
-                    return held
-                if self._error is not None and p >= self._failed:
-                    raise self._error
-                changed = self._wish()
-            changed.get()
+        return self._change.wait_for(loaded)
 
-    def _wish(self) -> "SimpleQueue[None]":
-        """What will hear of the next change; to be called with the lock, and waited for without."""
-        changed: SimpleQueue[None] = SimpleQueue()
-        self._waiting.append(changed)
-        return changed
+    def _fill(
+        self, loaded: _LoadingPool, positions: Any, X: FloatArray, y: FloatArray, index: RowNumbers | None
+    ) -> None:
+        from planted._rows import gather_block_rows
 
-    def _wake(self) -> None:
-        for changed in list(self._waiting):
-            changed.put(None)
-        self._waiting.clear()
-
-    def _fill(self, held: _Held, positions: Any, X: FloatArray, y: FloatArray, index: RowNumbers | None) -> None:
-        from planted import _rows
-
-        pool, slots = held.pool, held.slots * np.int64(self._size)
+        pool, slots = loaded.pool, loaded.slots * np.int64(self._size)
         numbers = None if index is None else self._order.blocks.starts(pool.blocks)
 
         def work(piece: slice) -> None:
             rows = pool.take(positions[piece])
-            _rows.gather_block_rows(pool.place(rows, slots), self._arena, X[piece], y[piece])
+            gather_block_rows(pool.place(rows, slots), self._arena, X[piece], y[piece])
             if index is not None and numbers is not None:
                 index[piece] = pool.place(rows, numbers)
 
         in_pieces(len(positions), max(X.shape[1] + 1, PASS_VALUES), work)
 
     def _free_pools(self) -> None:
-        """Free the slots of pools that nobody has a lease of, or will have."""
-        done = [p for p, leases in self._leases.items() if not leases and p < self._latest]
+        """Free the slots of pools of which no chunk is or will be requested."""
+        done = [p for p, requests in self._requests.items() if not requests and p < self._latest]
         for p in done:
-            del self._leases[p]
-            self._free.extend(self._held.pop(p).slots.tolist())
+            del self._requests[p]
+            self._free.extend(self._pools.pop(p).slots.tolist())
         if done:
-            self._wake()
+            self._change.notify()
 
     # ---- readers ----------------------------------------------------------------------------------------------
 
@@ -196,57 +186,59 @@ class PoolReader:
         run: _Run | None = None
         try:
             while run := self._next_run():
-                held, at, end = run.held, run.blocks.start, run.blocks.stop
+                loading, at, end = run.loading, run.blocks.start, run.blocks.stop
                 while at < end:
                     if self._closed:
                         return
-                    at += rows.load(blocks, held.pool.blocks[at:end], self._arena, held.slots[at:end] * size)
-                with self._change:
-                    held.missing -= len(run.blocks)
-                    if not held.missing:
-                        self._wake()
+                    at += rows.load(blocks, loading.pool.blocks[at:end], self._arena, loading.slots[at:end] * size)
+                with self._change.lock:
+                    loading.missing -= len(run.blocks)
+                    if not loading.missing:
+                        self._change.notify()
                 run = None
         except BaseException as error:  # noqa: BLE001 -- for whoever waits for the pool
-            with self._change:
-                failed = run.held.number if run else self._given + 1
+            with self._change.lock:
+                failed = run.loading.number if run else self._given + 1
                 if not self._closed and (self._error is None or failed < self._failed):
                     self._failed, self._error = failed, error
-                self._wake()
+                self._change.notify()
 
     def _next_run(self) -> _Run | None:
+        """The next blocks to load, with slots for them; None at the end, or if nothing more shall be loaded."""
         with self._turn:
-            if more := list(itertools.islice(self._planned, max(0, self._expected - self._ahead))):
+            if more := list(itertools.islice(self._planned, max(0, self._window - self._ahead))):
                 self._ahead += len(more)
                 self._rows.expect(self._order.blocks, np.array(more, np.int64))
             if not self._queue:
                 return None
-            held = self._queue[0]
-            slots = self._slots(held.pool.blocks.size - held.given)
+            loading = self._queue[0]
+            slots = self._free_slots(loading.pool.blocks.size - loading.assigned)
             if not slots:
                 return None
-            run = _Run(held, range(held.given, held.given + len(slots)))
-            held.slots[run.blocks.start : run.blocks.stop] = slots
-            held.given += len(slots)
+            run = _Run(loading, range(loading.assigned, loading.assigned + len(slots)))
+            loading.slots[run.blocks.start : run.blocks.stop] = slots
+            loading.assigned += len(slots)
             self._ahead -= len(slots)
-            if held.given == held.pool.blocks.size:
-                self._given = held.number
+            if loading.assigned == loading.pool.blocks.size:
+                self._given = loading.number
                 self._queue.popleft()
             return run
 
-    def _slots(self, wanted: int) -> list[int]:
-        """Free slots for a part of the blocks that a pool still wants, at least one; none if no block shall be read."""
-        while True:
-            with self._change:
-                if self._closed or self._error is not None:
-                    return []
-                if self._free:
-                    fair = min(wanted, len(self._free)) // (2 * self._readers)
-                    count = max(1, min(fair, self._run))
-                    taken = self._free[-count:]
-                    del self._free[-count:]
-                    return taken
-                changed = self._wish()
-            changed.get()
+    def _free_slots(self, most: int) -> list[int]:
+        """Slots for at most so many blocks, at least one, once there are; none if nothing more shall be loaded."""
+
+        def taken() -> list[int] | None:
+            if self._closed or self._error is not None:
+                return []
+            if not self._free:
+                return None
+            fair = min(most, len(self._free)) // (2 * self._readers)
+            count = max(1, min(fair, self._run))
+            slots = self._free[-count:]
+            del self._free[-count:]
+            return slots
+
+        return self._change.wait_for(taken)
 
     def _plan(self, chunks: Iterator[Any]) -> Iterator[int]:
         """All blocks that will be loaded, in order; each pool is queued when its first block is asked for."""
@@ -257,8 +249,8 @@ class PoolReader:
                     latest = p
                     pool = self._order.pool_at(p)
                     count = pool.blocks.size
-                    held = _Held(p, pool, np.zeros(count, np.int64), 0, count)
-                    with self._change:
-                        self._held[p] = held
-                    self._queue.append(held)
+                    loading = _LoadingPool(p, pool, np.zeros(count, np.int64), 0, count)
+                    with self._change.lock:
+                        self._pools[p] = loading
+                    self._queue.append(loading)
                     yield from pool.blocks.tolist()

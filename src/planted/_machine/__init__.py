@@ -7,7 +7,7 @@ imported when it is first asked for.
 from planted._lazy import lazily
 from planted._machine.memory import empty
 from planted._machine.pieces import cores, in_pieces
-from planted._machine.workers import BACKGROUND, Workers, is_of_another, joined, refuse_another, start
+from planted._machine.workers import BACKGROUND, Notifier, Workers, is_of_another, joined, refuse_another, start
 
 __getattr__ = lazily(
     __name__,
@@ -20,6 +20,7 @@ __getattr__ = lazily(
 
 __all__ = [
     "BACKGROUND",
+    "Notifier",
     "Workers",
     "cores",
     "empty",

@@ -42,15 +42,12 @@ def in_pieces(n: int, values_a_row: int, work: Callable[[slice], None]) -> None:
         take_turns()
         return
     workers = Workers(helpers, "planted-fill")
-    try:
-        for _ in range(helpers):
-            workers.submit(take_turns)
-        take_turns()
-        while workers:
-            workers.result()
-    finally:
-        pieces.clear()
+    with workers, workers:
         try:
-            workers.close()
+            for _ in range(helpers):
+                workers.submit(take_turns)
+            take_turns()
+            while workers:
+                workers.result()
         finally:
-            workers.close()  # for good, if a signal's handler raised before the first had begun
+            pieces.clear()  # so that no helper begins another one

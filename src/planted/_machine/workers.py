@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from planted._errors import ForkedError
 
@@ -33,12 +33,17 @@ BACKGROUND: Final = "planted-loader"  # threads so called make chunks or read bl
 
 Promise: TypeAlias = SimpleQueue[tuple[Any, BaseException | None]]
 Job: TypeAlias = tuple[Promise, Callable[..., Any], tuple[Any, ...]]
+Answer = TypeVar("Answer")
 
 _starting: Final[set[int]] = set()  # the threads that start others
 
 
 class Workers:
-    """`count` threads, started with the first job; `first` is called when they are closed, before anything else."""
+    """`count` threads, started with the first job; `first` is called when they are closed, before anything else.
+
+    Use them as ``with workers, workers:``. That closes them twice, for a signal's handler may raise before the first
+    `close` has begun.
+    """
 
     def __init__(self, count: int, name: str, first: Callable[[], object] = int) -> None:
         self._count, self._name, self._first = count, name, first
@@ -89,6 +94,12 @@ class Workers:
         atexit.unregister(self.close)
         return joined(self._threads, busy=bool(self._promises))
 
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _check(self) -> None:
         refuse_another(self._process)
         if self._closed:
@@ -113,6 +124,35 @@ def _work(jobs: "SimpleQueue[Job | None]") -> None:
             outcome = None, error
         promise.put(outcome)
         del job, promise, work, arguments, outcome  # what was made is the taker's alone
+
+
+class Notifier:
+    """A lock, and threads that wait for what it guards to change.
+
+    A `threading.Condition` is written in Python: a signal's handler that raises inside of it leaves the lock taken.
+    Here the lock is a bare one, and a thread waits in a queue of its own.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # re-entrant: the garbage collector may call what takes it while it is held
+        self._waiting: list[SimpleQueue[None]] = []
+
+    def wait_for(self, ask: Callable[[], Answer | None]) -> Answer:
+        """What `ask` returns, called with the lock held; while that is None, it is called again after each change."""
+        while True:
+            with self.lock:
+                answer = ask()
+                if answer is not None:
+                    return answer
+                changed: SimpleQueue[None] = SimpleQueue()
+                self._waiting.append(changed)
+            changed.get()
+
+    def notify(self) -> None:
+        """Tell all who wait that something has changed; to be called with the lock held."""
+        for changed in list(self._waiting):
+            changed.put(None)
+        self._waiting.clear()
 
 
 def start(threads: Iterable[threading.Thread], started: list[threading.Thread]) -> None:

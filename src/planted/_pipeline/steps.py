@@ -197,17 +197,15 @@ class Prefetch:
             return
         workers = Workers(1, "planted-prefetch")
         try:
-            for _ in range(self.k):
-                workers.submit(next, items, None)
-            while pair := workers.result():
-                workers.submit(next, items, None)
-                yield pair
-        finally:  # also when the loop is abandoned or interrupted: what is running ends within one item
-            try:
-                workers.close()
-            finally:  # for good, if a signal's handler raised before the first had begun
-                if workers.close():  # else the items are in use, and are closed when nobody holds them any more
-                    items.close()
+            with workers, workers:  # also when the loop is abandoned or interrupted: what is running ends in one item
+                for _ in range(self.k):
+                    workers.submit(next, items, None)
+                while pair := workers.result():
+                    workers.submit(next, items, None)
+                    yield pair
+        finally:
+            if workers.close():  # else the items are in use, and are closed when nobody holds them any more
+                items.close()
 
     length, settings, __repr__ = same_length, arguments, text
 
