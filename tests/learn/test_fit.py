@@ -9,7 +9,8 @@ import pytest
 
 import planted
 from planted._errors import DivergedError, InvalidTypeError, InvalidValueError
-from planted._learn import fit as _fit
+from planted._learn import descent
+from planted._learn.factor import triangularise
 
 # NIST Statistical Reference Datasets, linear regression: data and certified values.
 LONGLEY = np.array(
@@ -68,16 +69,11 @@ def digits(found, certified):
 
 @pytest.mark.parametrize("block_rows", [3, 8, 1000])
 @pytest.mark.parametrize("name", NIST)
-def test_nist_certified_values(name, block_rows, monkeypatch):
+def test_nist_certified_values(name, block_rows):
     """As many certified digits as float64 allows: what LAPACK's own solver gets, less half a digit of luck."""
     X, y, certified, residual, least = NIST[name]
-    monkeypatch.setattr(_fit, "BLOCK_ROWS", block_rows)
-    monkeypatch.setattr(
-        _fit,
-        "_blocks",
-        lambda X, y: ((X[i : i + block_rows], y[i : i + block_rows]) for i in range(0, len(X), block_rows)),
-    )
-    factor = _fit.factorise((X, y))
+    blocks = [slice(i, i + block_rows) for i in range(0, len(X), block_rows)]
+    factor = triangularise([(X[block], y[block, None]) for block in blocks], X.shape[1])
     beta = factor.solve()
     A = np.column_stack([np.ones(len(X)), X])
     lapack = np.linalg.lstsq(A, y, rcond=None)[0]
@@ -172,14 +168,22 @@ def test_sgd_follows_the_definition():
     np.testing.assert_allclose(found.b, b, rtol=1e-12)
 
 
-def test_sgd_tells_each_epoch():
-    rows = planted.regression([2.0, -3.4], 4.2, n=320, seed=1)
-    told = []
-    final = planted.sgd(planted.Loader(rows, 32), 5, 0.1, on_epoch=lambda *args: told.append(args))
-    assert [epoch for epoch, _, _ in told] == [0, 1, 2, 3, 4]
-    assert told[-1][1].b == final.b
-    losses = [loss for _, _, loss in told]
+def test_sgd_calls_on_epoch_with_the_estimate_and_the_mean_loss(monkeypatch):
+    """The mean over the rows, of which the last batch has fewer; also where losses are read several times an epoch."""
+    rows = planted.regression([2.0, -3.4], 4.2, n=325, seed=1)
+    calls = []
+    final = planted.sgd(planted.Loader(rows, 32), 5, 0.1, on_epoch=lambda *args: calls.append(args))
+    assert [epoch for epoch, _, _ in calls] == [0, 1, 2, 3, 4]
+    assert calls[-1][1].b == final.b
+    losses = [loss for _, _, loss in calls]
     assert losses == sorted(losses, reverse=True)
+    errors, still = [], 1e-30  # a learner that stays at zero
+    planted.sgd(planted.Loader(rows, 32), 1, still, on_epoch=lambda *args: errors.append(args[2]))
+    assert errors[0] == pytest.approx(0.5 * np.mean(rows.y.astype(float) ** 2))
+    monkeypatch.setattr(descent, "UNREAD", 3)
+    again = []
+    planted.sgd(planted.Loader(rows, 32), 5, 0.1, on_epoch=lambda *args: again.append(args[2]))
+    assert again == losses
 
 
 def test_sgd_takes_any_iterable_and_batches_with_row_numbers(torch):

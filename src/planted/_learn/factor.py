@@ -1,0 +1,138 @@
+"""The exact least-squares fit, by a factor of constant size.
+
+The rows are read once, in blocks: each block is stacked under a triangular factor and reduced by Householder
+reflections. X'X is never formed, which would cost half of the digits (on NIST's Longley data: 7 of them are left,
+where QR keeps 11).
+
+Source: Golub, Van Loan, "Matrix Computations", 4th ed., 5.3 and 6.5 (least squares by QR, and updating it); Demmel
+et al., "Communication-optimal parallel and sequential QR and LU factorizations", 2012 (the sequential tall-skinny
+QR).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from planted._errors import InvalidTypeError, InvalidValueError
+from planted._input import floats
+from planted._learn.estimate import Estimate, Float64s
+
+BLOCK_ROWS: Final = 8192
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factor:
+    """The least-squares problem in small: ``|y - b - X w|^2 = |R beta - z|^2 + rss`` with beta = (b, w)."""
+
+    R: Float64s  # (parameters, parameters), upper triangular
+    z: Float64s  # (parameters,)
+    rss: float
+    n: int
+
+    def solve(self) -> Float64s:
+        """The least-squares parameters, intercept first."""
+        from scipy.linalg import solve_triangular
+
+        return np.asarray(solve_triangular(self.R, self.z))
+
+    def spread(self) -> Float64s:
+        """The standard error of each parameter, for noise of standard deviation 1."""
+        from scipy.linalg import solve_triangular
+
+        inverse = solve_triangular(self.R, np.eye(len(self.R)))
+        return np.asarray(np.sqrt(np.sum(inverse * inverse, axis=1)))
+
+    def length(self, beta: Float64s) -> float:
+        """``|R beta|``: how far `beta` moves the fitted responses, in their units."""
+        return float(np.linalg.norm(self.R @ beta))
+
+    @property
+    def response_norm(self) -> float:
+        """``|y|``."""
+        return float(np.sqrt(self.z @ self.z + self.rss))
+
+
+def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
+    """Reduce blocks of (X, y) to their `Factor`, in memory for one block.
+
+    Raises
+    ------
+    InvalidValueError
+        If there are fewer rows than parameters, or linearly dependent columns: then there is no one answer.
+    """
+    size = features + 2
+    R = np.zeros((0, size))
+    n = 0
+    for X, y in blocks:
+        rows = len(X)
+        stacked = np.empty((len(R) + rows, size))
+        stacked[: len(R)] = R
+        stacked[len(R) :, 0] = 1.0
+        stacked[len(R) :, 1:-1] = X
+        stacked[len(R) :, -1:] = y
+        R = np.asarray(np.linalg.qr(stacked, mode="r"))
+        n += rows
+    if n < size - 1:
+        raise InvalidValueError(
+            f"{n} rows cannot determine {size - 1} parameters: use at least as many rows as features plus one"
+        )
+    diagonal = np.abs(np.diag(R))[: size - 1]
+    if not np.isfinite(R).all():
+        raise InvalidValueError("X or y holds values that are not finite: remove them before fitting")
+    columns = np.sqrt(np.sum(R[:, : size - 1] ** 2, axis=0))
+    if (diagonal <= size * np.finfo(float).eps * columns).any():
+        at = int(np.argmin(diagonal / np.maximum(columns, np.finfo(float).tiny))) - 1
+        raise InvalidValueError(f"feature {at} is a linear combination of the others and the intercept: leave it out")
+    rss = float(R[size - 1, size - 1] ** 2) if len(R) == size else 0.0
+    return Factor(R[: size - 1, : size - 1], R[: size - 1, -1], rss, n)
+
+
+def factorise(rows: Any) -> Factor:
+    """The `Factor` of rows, or of a pair of arrays (X, y)."""
+    if isinstance(rows, tuple) and len(rows) == 2:
+        remedy = "pass (X, y) with X of shape (rows, features) and y of shape (rows,) or (rows, 1)"
+        X, y = floats(rows[0], "X", remedy=remedy), floats(rows[1], "y", remedy=remedy)
+        if X.ndim != 2 or y.size != len(X) or y.ndim > 2:
+            raise InvalidValueError(f"X of shape {X.shape} and y of shape {y.shape} do not match: {remedy}")
+        y = y.reshape(-1, 1)
+        return triangularise(((X[block], y[block]) for block in _blocks(len(X), X.shape[1])), X.shape[1])
+    if not (hasattr(rows, "features") and hasattr(rows, "take")):
+        raise InvalidTypeError(f"{type(rows).__name__} is neither rows nor (X, y): pass planted.rows(...) or (X, y)")
+    return triangularise((rows[block] for block in _blocks(len(rows), rows.features)), rows.features)
+
+
+def _blocks(n: int, features: int) -> Iterator[slice]:
+    step = max(BLOCK_ROWS, 4 * features)
+    return (slice(i, min(i + step, n)) for i in range(0, n, step))
+
+
+def least_squares(rows: Any) -> Estimate:
+    """The exact least-squares fit with an intercept, in one pass and constant memory.
+
+    Parameters
+    ----------
+    rows
+        Rows, read in blocks; or a pair (X, y) of arrays or tensors, shapes (rows, features) and (rows,) or (rows, 1).
+
+    Returns
+    -------
+    Estimate
+        In float64, as accurate as Householder QR: on NIST's linear regression problems the same digits as LAPACK's
+        least-squares solvers.
+
+    Raises
+    ------
+    InvalidValueError
+        If shapes do not match, values are not finite, or the rows do not determine the parameters.
+
+    Examples
+    --------
+    >>> import planted
+    >>> estimate = planted.least_squares(planted.regression(w=[2.0, -3.4], b=4.2, noise=0.01, n=2_000))
+    >>> estimate.w.round(2), round(estimate.b, 2)
+    (array([ 2. , -3.4]), 4.2)
+    """
+    beta = factorise(rows).solve()
+    return Estimate(beta[1:], float(beta[0]))
