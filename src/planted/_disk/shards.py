@@ -7,7 +7,7 @@ whatever happened to the files, rows are right or there is an error.
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -16,26 +16,10 @@ from planted._disk.manifest import LARGEST_TEXT, MANIFEST, PLAN, Manifest, Plan,
 from planted._disk.remote import folder_of
 from planted._disk.storage import File, Folder, are_cached, drop_oldest, expect_pieces, read_pieces
 from planted._errors import DamagedError, ManifestError, MissingError, StorageError
-from planted._input import DType, flag
+from planted._input import flag
 from planted._machine import empty
 from planted._order import Blocks
-from planted._rows import (
-    MemoryRows,
-    _count,
-    _dtype,
-    _equal,
-    _features,
-    _fingerprint,
-    _getitem,
-    _hash,
-    _html,
-    _iterate,
-    _range,
-    _split,
-    _take,
-    _text,
-)
-from planted._truth import LinearTruth
+from planted._rows import LazyRows, MemoryRows, PlantedRows
 from planted._types import FloatArray, RowNumbers
 
 MERGES: Final = (1, 2, 4, 8, 16)  # blocks that may be read as one
@@ -267,34 +251,13 @@ def read_table(folder: Folder, plan: Plan, shard: int, expected: int | None) -> 
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
+@final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class DiskRows:
+class DiskRows(PlantedRows, LazyRows[MemoryRows]):
     """Rows on disk, of which none is in memory. Made by `open`."""
 
-    truth: LinearTruth
-    n: int
-    seed: int
-    salt: str
-    dtype_name: DType
-    start: int
     first: int  # the number, within the folder, of the first row
     shards: Shards
-
-    @property
-    def X(self) -> FloatArray:
-        """All features, shape (rows, features), read anew."""
-        return _range(self, range(self.n)).X
-
-    @property
-    def y(self) -> FloatArray:
-        """All responses, shape (rows, 1), read anew."""
-        return _range(self, range(self.n)).y
-
-    def materialize(self) -> MemoryRows:
-        """The same rows, held in memory."""
-        X, y = _range(self, range(self.n))
-        X.flags.writeable = y.flags.writeable = False
-        return MemoryRows(self.truth, self.n, self.seed, self.salt, self.dtype_name, self.start, X, y)
 
     # ---- in blocks, as a loader reads them ----
 
@@ -382,19 +345,7 @@ class DiskRows:
     def __repr__(self) -> str:
         """What it takes to make them again, and where they lie."""
         size = f"{self.n * self.shards.plan.row_bytes / 2**20:,.1f} MiB"
-        return _text(self, f"{size} in {self.shards.plan.file_format} files of {str(self.shards.folder)!r}")
-
-    features = property(_features)
-    dtype = property(_dtype)
-    take = _take
-    split = _split
-    fingerprint = _fingerprint
-    __len__ = _count
-    __getitem__ = _getitem
-    __iter__ = _iterate
-    __eq__ = _equal
-    __hash__ = _hash
-    _repr_html_ = _html
+        return self._text(f"{size} in {self.shards.plan.file_format} files of {str(self.shards.folder)!r}")
 
 
 def open(target: Any, *, verify: bool = True, storage_options: dict[str, Any] | None = None) -> DiskRows:  # noqa: A001 -- the contract's name

@@ -6,28 +6,9 @@ for. *Rows* are whatever has a length, a truth and `take`.
 """
 
 from planted._lazy import lazily
+from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows, Rows
 from planted._rows.draw import fill, keys_of, weights
-from planted._rows.kinds import (
-    LIMIT,
-    ComputedRows,
-    MemoryRows,
-    Rows,
-    _count,
-    _dtype,
-    _equal,
-    _features,
-    _fingerprint,
-    _getitem,
-    _hash,
-    _html,
-    _iterate,
-    _range,
-    _split,
-    _take,
-    _text,
-    regression,
-    rows,
-)
+from planted._rows.planted import ComputedRows, MemoryRows, PlantedRows, regression, rows
 from planted._rows.random import MIXERS, SMALL, VERSION, feistel_bits, key_words, row_words
 
 __getattr__ = lazily(__name__, {"kernels": ["SOURCES", "gather", "gather_block_rows", "philox"]})
@@ -37,22 +18,13 @@ __all__ = [
     "MIXERS",
     "SMALL",
     "VERSION",
+    "BaseRows",
     "ComputedRows",
+    "HeldRows",
+    "LazyRows",
     "MemoryRows",
+    "PlantedRows",
     "Rows",
-    "_count",
-    "_dtype",
-    "_equal",
-    "_features",
-    "_fingerprint",
-    "_getitem",
-    "_hash",
-    "_html",
-    "_iterate",
-    "_range",
-    "_split",
-    "_take",
-    "_text",
     "feistel_bits",
     "fill",
     "key_words",

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from planted._errors import InvalidValueError
 from planted._input import DType, dtype_name
 from planted._machine import empty
 from planted._order import Blocks
-from planted._rows import _count, _getitem, _html, _iterate, _range, _split, _take
+from planted._rows import HeldRows, LazyRows
 from planted._tables.columns import Part
 from planted._tables.files import Table
 from planted._tables.ipc import arrow
@@ -37,23 +37,9 @@ FORMATS: Final[dict[str, Callable[[File, str], Any]]] = {"npy": header, "arrow":
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
-def _fingerprint(self: Any) -> str:
-    """A short text that is equal for equal rows only, as far as the files' sizes and times tell."""
-    return hashlib.sha256(f"{self.digest}/{self.first}/{self.n}".encode()).hexdigest()[:16]
-
-
-def _equal(self: Any, other: object) -> bool:
-    """Equal if of one kind, and the same rows of the same files."""
-    return NotImplemented if type(other) is not type(self) else _fingerprint(self) == _fingerprint(other)
-
-
-def _hash(self: Any) -> int:
-    """Consistent with equality."""
-    return hash(_fingerprint(self))
-
-
+@final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class TableRows:
+class TableRows(LazyRows["HeldTableRows"]):
     """Rows of other people's files, of which none is in memory, and no truth is known. Made by `open_table`."""
 
     table: Table
@@ -71,25 +57,19 @@ class TableRows:
         return self.table.dtype
 
     @property
-    def X(self) -> FloatArray:
-        """All features, shape (rows, features), read anew."""
-        return _range(self, range(self.n)).X
-
-    @property
-    def y(self) -> FloatArray:
-        """All responses, shape (rows, 1), read anew."""
-        return _range(self, range(self.n)).y
-
-    @property
     def digest(self) -> str:
         """What the whole table is known by."""
         return self.table.digest
 
-    def materialize(self) -> "HeldRows":
-        """The same rows, held in memory."""
-        X, y = _range(self, range(self.n))
-        X.flags.writeable = y.flags.writeable = False
-        return HeldRows(X, y, self.n, self.first, self.digest)
+    def fingerprint(self) -> str:
+        """A short text that is equal for equal rows only, as far as the files' sizes and times tell."""
+        return _fingerprint(*self._identity())
+
+    def _identity(self) -> tuple[str, int, int]:
+        return self.digest, self.first, self.n
+
+    def _held(self, X: FloatArray, y: FloatArray) -> "HeldTableRows":
+        return HeldTableRows(X, y, self.n, self.first, self.digest)
 
     # ---- in blocks, as a loader reads them ----
 
@@ -159,19 +139,10 @@ class TableRows:
         made = f"{self.features} features and {self.table.chosen.names[-1]!r}{part}, {self.dtype.name}"
         return f"<rows: {self.n:_} of {made}, in {files}>"
 
-    take = _take
-    split = _split
-    fingerprint = _fingerprint
-    __len__ = _count
-    __getitem__ = _getitem
-    __iter__ = _iterate
-    __eq__ = _equal
-    __hash__ = _hash
-    _repr_html_ = _html
 
-
+@final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class HeldRows:
+class HeldTableRows(HeldRows):
     """The same rows, held in memory and read-only. Made by `TableRows.materialize`."""
 
     X: npt.NDArray[Any]
@@ -190,33 +161,24 @@ class HeldRows:
         """float32 or float64, of both X and y."""
         return self.X.dtype
 
-    def materialize(self) -> "HeldRows":
-        """Themselves: they are in memory already."""
-        return self
+    def fingerprint(self) -> str:
+        """A short text that is equal for equal rows only, as far as the files' sizes and times tell."""
+        return _fingerprint(*self._identity())
 
-    def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
-        from planted import _rows
+    def _identity(self) -> tuple[str, int, int]:
+        return self.digest, self.first, self.n
 
-        _rows.gather(rows, self.X, self.y, X, y)
-
-    def _view(self, first: int, count: int) -> "HeldRows":
+    def _view(self, first: int, count: int) -> "HeldTableRows":
         part = slice(first, first + count)
         return replace(self, X=self.X[part], y=self.y[part], n=count, first=self.first + first)
 
     def __repr__(self) -> str:
         """How many they are, and their size."""
-        size = f"{(self.X.nbytes + self.y.nbytes) / 2**20:.1f} MiB in memory"
-        return f"<rows: {self.n:_} of {self.features} features, {self.dtype.name}, {size}>"
+        return f"<rows: {self.n:_} of {self.features} features, {self.dtype.name}, {self._size()}>"
 
-    take = _take
-    split = _split
-    fingerprint = _fingerprint
-    __len__ = _count
-    __getitem__ = _getitem
-    __iter__ = _iterate
-    __eq__ = _equal
-    __hash__ = _hash
-    _repr_html_ = _html
+
+def _fingerprint(digest: str, first: int, n: int) -> str:
+    return hashlib.sha256(f"{digest}/{first}/{n}".encode()).hexdigest()[:16]
 
 
 # ---- the way in -----------------------------------------------------------------------------------------------

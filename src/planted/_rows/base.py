@@ -1,0 +1,272 @@
+"""What all kinds of rows share: everything that follows from filling in rows, viewing a part, and an identity.
+
+A kind is final, and says three things: how rows are filled in by number, what a part of it is, and what identifies it.
+The ways in (``rows[3]``, ``rows[10:20]``, ``take``, iteration, ``split``) follow from these here, once. Rows are either
+*lazy*, made or read when they are asked for, or *held* in memory.
+"""
+
+import html
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
+
+import numpy as np
+
+from planted._errors import InvalidValueError, RowNumberError
+from planted._input import integer, row_numbers, spelled, whole
+from planted._machine import empty, in_pieces
+from planted._truth import LinearTruth
+from planted._types import Batch, FloatArray, RowNumbers
+
+LIMIT: Final = 1 << 63  # row numbers are below this
+ITERATION_ROWS: Final = 4096
+
+Held = TypeVar("Held", bound="HeldRows")
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Rows of known truth: whatever has a length, a truth and a vectorised `take`."""
+
+    @property
+    def truth(self) -> LinearTruth:
+        """What is planted."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The seed that the rows are made from."""
+        ...
+
+    @property
+    def features(self) -> int:
+        """How many features a row has."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64, of both X and y."""
+        ...
+
+    @property
+    def X(self) -> FloatArray:
+        """All features, shape (rows, features)."""
+        ...
+
+    @property
+    def y(self) -> FloatArray:
+        """All responses, shape (rows, 1)."""
+        ...
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def __getitem__(self, key: Any) -> Batch:
+        """One row, a slice of rows, or rows by number."""
+        ...
+
+    def take(self, rows: Any) -> Batch:
+        """Rows by number, in any order."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A short text that is equal for equal rows only."""
+        ...
+
+
+Rows.__module__ = "planted"
+
+
+class BaseRows(ABC):
+    """Rows of any kind: what follows from `_fill`, `_view` and `_identity`."""
+
+    __slots__ = ()
+
+    n: int
+
+    @property
+    @abstractmethod
+    def features(self) -> int:
+        """How many features a row has."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64, of both X and y."""
+
+    @abstractmethod
+    def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
+        """Write the rows of these numbers into X, shape (rows, features), and y, shape (rows, 1)."""
+
+    @abstractmethod
+    def _view(self, first: int, count: int) -> Self:
+        """The `count` rows from number `first` on, as rows of the same kind."""
+
+    @abstractmethod
+    def _identity(self) -> tuple[Any, ...]:
+        """What identifies these rows, however they are kept; hashable."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A short text that is equal for equal rows only, however they are kept."""
+
+    def __len__(self) -> int:
+        """How many rows there are, up to 2^63: one more than Python's own ``len`` can return."""
+        return int(self.n)
+
+    def __getitem__(self, key: Any) -> Batch:
+        """One row (x of shape (features,), y of shape (1,)), a slice, or rows by number.
+
+        A negative number counts from the end, as in a list.
+        """
+        if isinstance(key, slice):
+            return self._range(range(*_indices(key, self.n)))
+        if isinstance(key, (list, tuple, range)) or getattr(key, "ndim", 0) > 0:
+            return self.take(key)
+        n = self.n
+        number = whole(key, "row number", remedy="use rows[3] or rows[10:20]")
+        if not -n <= number < n:
+            raise RowNumberError(
+                f"row number {spelled(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
+            )
+        X, y = self.take([number % n])
+        return Batch(X[0], y[0])
+
+    def take(self, rows: Any) -> Batch:
+        """Rows by number, in any order, from a list or an array of any integer type.
+
+        Returns
+        -------
+        Batch
+            X of shape (rows, features) and y of shape (rows, 1), of the rows' dtype; arrays of the caller's own.
+
+        Raises
+        ------
+        RowNumberError
+            If a number is outside [0, len(rows)).
+        InvalidTypeError
+            If they are not integers.
+        """
+        numbers = row_numbers(rows, self.n)
+        X, y = self._room(numbers.size)
+        in_pieces(numbers.size, self.features + 1, lambda piece: self._fill(numbers[piece], X[piece], y[piece]))
+        return Batch(X, y)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The rows one after another, made some thousands at a time."""
+        for first in range(0, self.n, ITERATION_ROWS):
+            X, y = self._range(range(first, min(first + ITERATION_ROWS, self.n)))
+            yield from map(Batch, X, y)
+
+    def split(self, *sizes: int) -> tuple[Self, ...]:
+        """Consecutive views of so many rows each; rows left over belong to none.
+
+        Raises
+        ------
+        InvalidValueError
+            If the sizes are negative or add up to more rows than there are.
+        """
+        remedy = "give the rows of each part: rows.split(1_000, 1_000)"
+        counts = [integer(size, "size", minimum=0, remedy=remedy) for size in sizes]
+        if not counts or sum(counts) > self.n:
+            raise InvalidValueError(
+                f"sizes={tuple(counts)} add up to {sum(counts)} of {self.n} rows: name parts that fit"
+            )
+        parts, first = [], 0
+        for count in counts:
+            parts.append(self._view(first, count))
+            first += count
+        return tuple(parts)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if of one kind and the same rows: then every value is the same."""
+        if not isinstance(other, BaseRows) or type(other) is not type(self):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        """Consistent with equality."""
+        return hash(self._identity())
+
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for notebooks."""
+        shown, columns = min(5, self.n), min(8, self.features)
+        X, y = self._range(range(shown))
+        more = ["…"] if columns < self.features else []
+        names = ["row", *(f"x{j}" for j in range(columns)), *more, "y"]
+        lines = [[i, *(f"{x:.6g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.6g}"] for i in range(shown)]
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
+        rest = f"<tr><td colspan='{len(names)}'>… of {self.n:,} rows</td></tr>" if shown < self.n else ""
+        return f"<table><caption>{html.escape(repr(self))}</caption><tr>{head}</tr>{body}{rest}</table>"
+
+    def _range(self, numbers: range) -> Batch:
+        """The rows of a range, in arrays of the caller's own."""
+        X, y = self._room(len(numbers))
+
+        def work(piece: slice) -> None:
+            part = numbers[piece]
+            self._fill(np.arange(part.start, part.stop, part.step, dtype=np.int64), X[piece], y[piece])
+
+        in_pieces(len(numbers), self.features + 1, work)
+        return Batch(X, y)
+
+    def _room(self, count: int) -> Batch:
+        return Batch(empty((count, self.features), self.dtype), empty((count, 1), self.dtype))
+
+
+class LazyRows(BaseRows, Generic[Held]):
+    """Rows that are made or read when they are asked for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _held(self, X: FloatArray, y: FloatArray) -> Held:
+        """These rows, whose values are X and y."""
+
+    @property
+    def X(self) -> FloatArray:
+        """All features, shape (rows, features), in a new array."""
+        return self._range(range(self.n)).X
+
+    @property
+    def y(self) -> FloatArray:
+        """All responses, shape (rows, 1), in a new array."""
+        return self._range(range(self.n)).y
+
+    def materialize(self) -> Held:
+        """The same rows, held in memory."""
+        X, y = self._range(range(self.n))
+        X.flags.writeable = y.flags.writeable = False
+        return self._held(X, y)
+
+
+class HeldRows(BaseRows):
+    """Rows held in memory, in arrays that are read-only."""
+
+    __slots__ = ()
+
+    X: FloatArray
+    y: FloatArray
+
+    def materialize(self) -> Self:
+        """Themselves: they are in memory already."""
+        return self
+
+    def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
+        from planted._rows import kernels
+
+        kernels.gather(rows, self.X, self.y, X, y)
+
+    def _size(self) -> str:
+        return f"{(self.X.nbytes + self.y.nbytes) / 2**20:.1f} MiB in memory"
+
+
+def _indices(key: slice, n: int) -> tuple[int, int, int]:
+    for name, bound in (("start", key.start), ("stop", key.stop), ("step", key.step)):
+        if bound is not None:
+            whole(bound, f"slice {name}", remedy="use whole row numbers")
+    if key.step is not None and int(key.step) == 0:
+        raise InvalidValueError("slice step=0 must not be zero: use a step of 1 or leave it out")
+    return key.indices(n)

@@ -1,0 +1,169 @@
+"""Rows of a known truth, made when they are asked for or held in memory: the same values for the same row number."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from planted._errors import InvalidTypeError, InvalidValueError
+from planted._input import DType, dtype_name, integer, seed_and_salt, spelled
+from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
+from planted._rows.draw import fill, keys_of
+from planted._rows.random import VERSION
+from planted._truth import LinearTruth
+from planted._types import FloatArray, RowNumbers
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PlantedRows(BaseRows):
+    """Rows of a known truth: what follows from the truth, the seed and the row numbers."""
+
+    truth: LinearTruth
+    n: int
+    seed: int
+    salt: str
+    dtype_name: DType
+    start: int  # the number, in the endless stream, of the first row
+
+    @property
+    def features(self) -> int:
+        """How many features a row has."""
+        return self.truth.features
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64, of both X and y."""
+        return np.dtype(self.dtype_name)
+
+    def fingerprint(self) -> str:
+        """A short text that is equal for equal rows only, however they are kept."""
+        plain = [VERSION, self.truth.to_dict(), *self._identity()[1:]]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self.truth, spelled(self.seed), self.salt, self.dtype_name, self.start, self.n
+
+    def _text(self, kept: str) -> str:
+        """What it takes to make them again, and how they are kept."""
+        salt = f", salt={self.salt!r}" if self.salt else ""
+        part = f", start={self.start}" if self.start else ""
+        made = f"{self.truth!r}, seed={spelled(self.seed)}{salt}{part}, {self.dtype_name}"
+        return f"<rows: {self.n:_} of {made}, {kept}>"
+
+    def _held(self, X: FloatArray, y: FloatArray) -> "MemoryRows":
+        return MemoryRows(self.truth, self.n, self.seed, self.salt, self.dtype_name, self.start, X, y)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
+    """Rows made on demand: no memory, no disk, and row 999 999 999 999 is there at once. Made by `rows`."""
+
+    end: int  # the first number behind the rows that this was split from
+
+    def fresh(self, epoch: int) -> "ComputedRows":
+        """The rows that an endless stream gives in an epoch: these in epoch 0, then ever new ones.
+
+        Later epochs read on behind the rows that these were split from, so that what was split off for validation stays
+        unseen.
+        """
+        if epoch == 0:
+            return self
+        start = self.end + (epoch - 1) * self.n
+        if start + self.n > LIMIT:
+            raise InvalidValueError(f"epoch {epoch} of {self.n} fresh rows passes row 2^63: use a smaller epoch")
+        return replace(self, start=start)
+
+    def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
+        keys = keys_of(self.seed, self.salt, self.dtype_name)
+        fill(self.truth, keys, rows + np.int64(self.start) if self.start else rows, X, y)
+
+    def _view(self, first: int, count: int) -> "ComputedRows":
+        return replace(self, n=count, start=self.start + first)
+
+    def __repr__(self) -> str:
+        """What it takes to make them again."""
+        return self._text("computed")
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MemoryRows(PlantedRows, HeldRows):
+    """The same rows, held in memory and read-only. Made by ``rows.materialize()``."""
+
+    X: FloatArray
+    y: FloatArray
+
+    def _view(self, first: int, count: int) -> "MemoryRows":
+        part = slice(first, first + count)
+        return replace(self, n=count, start=self.start + first, X=self.X[part], y=self.y[part])
+
+    def __repr__(self) -> str:
+        """What it takes to make them again, and their size."""
+        return self._text(self._size())
+
+
+def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DType = "float32") -> ComputedRows:
+    """Rows of a truth, computed on demand; nothing is made yet.
+
+    Row i is a pure function of (truth, seed, salt, dtype, i): more rows, another order, other chunks or threads
+    change no value. Standard normal features; see `LinearTruth` for the response.
+
+    Parameters
+    ----------
+    truth
+        What is planted.
+    n
+        How many rows, from 0 to 2^63. (Python's ``len`` ends one below that.)
+    seed
+        Any non-negative integer, of any size.
+    salt
+        A string that sets apart data sets of one seed.
+    dtype
+        ``"float32"`` or ``"float64"``, of both X and y. The two are different rows.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If an argument breaks its rule.
+
+    Examples
+    --------
+    >>> import planted
+    >>> truth = planted.LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01)
+    >>> r = planted.rows(truth, 10**12, seed=714)
+    >>> X, y = r[10:20]
+    >>> X.shape, y.shape, X.dtype
+    ((10, 2), (10, 1), dtype('float32'))
+    >>> x, y = r[999_999_999_999]
+    >>> x.shape, y.shape
+    ((2,), (1,))
+    """
+    if not isinstance(truth, LinearTruth):
+        raise InvalidTypeError(f"truth={truth!r} must be a LinearTruth: use planted.LinearTruth(w, b, noise)")
+    count = integer(n, "n", minimum=0, maximum=LIMIT, remedy="use the number of rows, such as n=1_000")
+    seed, salt = seed_and_salt(seed, salt)
+    return ComputedRows(truth, count, seed, salt, dtype_name(dtype), 0, count)
+
+
+def regression(
+    w: Any,
+    b: Any = 0.0,
+    *,
+    noise: Any = 0.01,
+    n: int = 1_000,
+    seed: int = 0,
+    salt: str = "",
+    dtype: DType = "float32",
+) -> ComputedRows:
+    """Truth and rows in one line: ``rows(LinearTruth(w, b, noise), n, ...)``, which see.
+
+    Examples
+    --------
+    >>> import planted
+    >>> planted.regression(w=[2.0, -3.4], b=4.2, noise=0.01, n=2_000, seed=714)
+    <rows: 2_000 of LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01), seed=714, float32, computed>
+    """
+    return rows(LinearTruth(w, b, noise), n, seed=seed, salt=salt, dtype=dtype)
