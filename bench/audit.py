@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import planted
-from planted._audit.report import alike_in
+from planted._audit import alike_beyond_chance
 
 N, B, SEED, BUFFER, WORLD = 10_007, 32, 1, 1_000, 3
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=N, seed=714)
@@ -369,7 +369,7 @@ def epochs(report):
         return ""
     if any(pair.same for pair in report.likeness):
         return "the same"
-    alike = [s for pair in report.likeness for s in alike_in(pair, report.epochs, report.limit)]
+    alike = [s for pair in report.likeness for s in alike_beyond_chance(pair, report.epochs, report.limit)]
     if not alike:
         return "new"
     return "rows keep their rank" if any("rank" in s.name for s in alike) else "alike"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import planted
 from planted import audit
-from planted._audit import delivery as _delivery
-from planted._audit import explanation as _suspects
-from planted._audit import matching as _found
+from planted._audit import delivery
+from planted._audit import explanation
+from planted._audit import expected
 from planted._audit.report import KINDS
 from planted._errors import InvalidTypeError, InvalidValueError
 
@@ -348,8 +348,8 @@ def test_ties_are_rounded_to_even():
     words = np.array([0x3F800000, 0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF, 0xBF818000, 0x7F7FFFFF], np.uint32)
     values = words.view(np.float32).astype(np.float64)[:, np.newaxis]
     expected = np.array([0x3F80, 0x3F80, 0x3F82, 0x3F81, 0x3F81, 0xBF82, 0x7F80], np.uint32) << np.uint32(16)
-    np.testing.assert_array_equal(_found.rounded(values, "bfloat16")[:, 0], expected.view(np.float32))
-    assert np.isnan(_found.rounded(np.array([[np.nan]]), "bfloat16"))
+    np.testing.assert_array_equal(expected.rounded(values, "bfloat16")[:, 0], expected.view(np.float32))
+    assert np.isnan(expected.rounded(np.array([[np.nan]]), "bfloat16"))
 
 
 def test_rounding_of_another_kind_is_named_by_its_size():
@@ -383,7 +383,7 @@ class Table:
 @pytest.mark.parametrize("batches_at_once", [1, 100])
 def test_rows_of_equal_values_are_counted(monkeypatch, batches_at_once):
     """Rows 0, 2 and 4 are equal, and so are 1 and 3: which of them came cannot be seen, but how many can."""
-    monkeypatch.setattr(_delivery, "PIECE_BATCHES", batches_at_once)
+    monkeypatch.setattr(delivery, "PIECE_BATCHES", batches_at_once)
     table = Table([[1, 1], [2, 2], [1, 1], [2, 2], [1, 1]], [5, 6, 5, 6, 5])
     assert audit([table.take([4, 3, 2]), table.take([1, 0])], table, epochs=2).passed
     assert found(audit([table.take([4, 3]), table.take([2, 1])], table)) == {"missing": 1}
@@ -451,7 +451,7 @@ def test_many_rows_that_share_a_little_are_recognised_together():
 @pytest.mark.parametrize("values_at_once", [1 << 19, 2_000])
 def test_rows_are_recognised_by_their_features_together(monkeypatch, values_at_once):
     """A feature has four values, which tell nothing each; twelve of them tell rows apart."""
-    monkeypatch.setattr("planted._audit.matching.PIECE_VALUES", values_at_once)
+    monkeypatch.setattr("planted._audit.expected.PIECE_VALUES", values_at_once)
     generator = np.random.default_rng(0)
     table = Table(generator.integers(0, 4, (N, 12)), generator.integers(0, 4, N))
     y = table.y.copy()
@@ -464,7 +464,7 @@ def test_rows_are_recognised_by_their_features_together(monkeypatch, values_at_o
 def test_rows_that_share_values_with_too_many_are_not_looked_through(monkeypatch):
     stream = Stream()
     stream.y += 1
-    monkeypatch.setattr(_suspects, "MOST_PAIRS", N - 1)
+    monkeypatch.setattr(explanation, "MOST_PAIRS", N - 1)
     assert found(audit(stream.batches(), ROWS)) == {"foreign": N, "missing": N}
     assert found(audit(stream.batches(index=True), ROWS)) == {"altered": N}
 
@@ -479,7 +479,7 @@ def test_chance_is_not_taken_for_a_mixture():
 
 
 def test_more_suspects_than_are_kept_are_counted(monkeypatch, index):
-    monkeypatch.setattr(_suspects, "KEPT_VALUES", 300)
+    monkeypatch.setattr(explanation, "KEPT_VALUES", 300)
     stream = Stream()
     stream.y += 1
     report = audit(stream.batches(index), ROWS)
@@ -655,11 +655,11 @@ def test_pieces_of_any_size_give_the_same_report(monkeypatch, index):
     stream = Stream()
     swap_responses(stream), flip_a_bit(stream), drop(stream)
     whole = audit(stream.batches(index), ROWS)
-    monkeypatch.setattr(_delivery, "PIECE_VALUES", 100)
-    monkeypatch.setattr("planted._audit.matching.PIECE_VALUES", 60)
-    monkeypatch.setattr(_suspects, "COMPARED", 3)
+    monkeypatch.setattr(delivery, "PIECE_VALUES", 100)
+    monkeypatch.setattr("planted._audit.expected.PIECE_VALUES", 60)
+    monkeypatch.setattr(explanation, "COMPARED", 3)
     assert audit(stream.batches(index), ROWS).to_dict() == whole.to_dict()
-    monkeypatch.setattr(_delivery, "PIECE_BATCHES", 1)
+    monkeypatch.setattr(delivery, "PIECE_BATCHES", 1)
     assert audit(stream.batches(index), ROWS).to_dict() == whole.to_dict()
 
 

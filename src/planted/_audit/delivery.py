@@ -1,21 +1,20 @@
-"""What a loader delivers: batches of any form and any framework, made into plain arrays some thousand rows at a time.
+"""What a loader delivers: batches of any form and any framework, made into plain arrays of some thousand rows.
 
-What comes in: iterables of batches, one a rank. What goes out: `Piece`s, in the order of delivery, and a `Log` of which
-batch had how many rows. A batch may be
+A batch may be
 
 - ``(X, y)`` or ``(X, y, row numbers)``, in a tuple or a list;
-- a mapping with these under one of the `KEYS`, whatever else it holds;
+- a mapping with these under one of the `KEYS`, and anything else beside them;
 - row numbers alone, as samplers give them: an integer or a vector of integers;
-- features alone, or features with the response behind them: numbers whose last axis is as long as a row.
+- features alone, or features followed by the response: numbers whose last axis is as long as a row.
 
-X has the shape (rows, features), with any axes in front, or (features,) for a single row; y as many values. What a
-loader hands out is copied at once, as some write the next batch into the same memory.
+X has the shape (rows, features), with any axes in front, or (features,) for a single row; y has one value a row. Each
+batch is copied before the next one is read, since some loaders reuse its memory for the next.
 """
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from planted._input import floats, to_numpy
 from planted._types import FloatArray, RowNumbers
 
 Float64s = npt.NDArray[np.float64]
+Form: TypeAlias = tuple[bool, bool, bool]  # whether a batch has X, y, row numbers
 
 KEYS: Final = (
     ("x", "features", "inputs", "input"),
@@ -34,36 +34,40 @@ KEYS: Final = (
 REMEDY: Final = "pass unpack=, a function that makes (X, y) or (X, y, row numbers) of a batch"
 PIECE_VALUES: Final = 1 << 19
 PIECE_BATCHES: Final = 1 << 14
-TIMES: Final = 16  # as many rows as there are, and an epoch counts as one that never ends
+ENDLESS_EPOCHS: Final = 16  # an epoch of this many times as many rows as there are is taken for one that never ends
 
 
 class Piece(NamedTuple):
     """Rows in the order of their delivery."""
 
     values: Float64s | None  # (rows, features), or (rows, features + 1) with the response last; None if not delivered
-    numbers: RowNumbers | None
+    numbers: RowNumbers | None  # None if not delivered
 
 
-class Fields(NamedTuple):
-    """One batch, taken apart; a part that it does not have is None."""
+class Parts(NamedTuple):
+    """The parts of one batch; None for each part that it does not have."""
 
     X: Any  # (rows, features), floats
-    y: Any  # (rows), floats
-    numbers: Any  # (rows), int64
+    y: Any  # (rows,), floats
+    numbers: Any  # (rows,), int64
+
+    def form(self) -> Form:
+        """Which parts there are."""
+        return self.X is not None, self.y is not None, self.numbers is not None
 
 
 @dataclass(slots=True)
 class Log:
-    """The batches of an epoch: of each its rows, its rank, and how many that rank had before."""
+    """The batches of an epoch, in the order of delivery."""
 
-    sizes: Any = field(default_factory=lambda: array("q"))
-    ranks: Any = field(default_factory=lambda: array("i"))
-    steps: Any = field(default_factory=lambda: array("q"))
+    sizes: Any = field(default_factory=lambda: array("q"))  # rows of each batch
+    ranks: Any = field(default_factory=lambda: array("i"))  # the rank that it came from
+    steps: Any = field(default_factory=lambda: array("q"))  # how many batches that rank had delivered before
     rows: int = 0
     endless: bool = False
 
     def add(self, size: int, rank: int, step: int) -> None:
-        """One more batch."""
+        """Note one more batch."""
         self.sizes.append(size)
         self.ranks.append(rank)
         self.steps.append(step)
@@ -73,36 +77,35 @@ class Log:
 def pieces(
     sources: Sequence[Iterable[Any]], n: int, features: int, unpack: Callable[[Any], Any] | None, log: Log
 ) -> Iterator[Piece]:
-    """All batches of an epoch: first the first of each rank, then the second of each ...
+    """All batches of an epoch: the first of each rank, then the second of each, and so on, noted in `log`.
 
-    It ends after `TIMES` n rows, as some streams never do; the log then says so.
+    Stops after `ENDLESS_EPOCHS` times n rows, since some streams never end; `log.endless` is then true.
 
     Raises
     ------
     InvalidTypeError, InvalidValueError
-        If a batch cannot be read, or is not of the form of those before it.
+        If a batch cannot be read, or has other parts than the batches before it.
     """
-    limit = TIMES * n + 1000
-    held: list[Fields] = []
+    most = ENDLESS_EPOCHS * n + 1000  # of rows, and of batches, which may be empty
+    held: list[Parts] = []
     rows = 0
-    form: tuple[bool, ...] | None = None
+    form: Form | None = None
     for count, (rank, step, batch) in enumerate(_in_turns(sources), 1):
         try:
-            fields, size = _fields(batch if unpack is None else unpack(batch), features)
-            X, y, numbers = fields
-            parts = X is not None, y is not None, numbers is not None
-            if parts != form:
-                form = _same(parts, form)
+            parts, size = _parts(batch if unpack is None else unpack(batch), features)
+            form = form or parts.form()
+            _check_form(parts.form(), form)
         except (InvalidTypeError, InvalidValueError) as error:
-            raise type(error)(f"batch {step}{f' of rank {rank}' * (len(sources) > 1)}: {error}") from error.__cause__
+            of_rank = f" of rank {rank}" if len(sources) > 1 else ""
+            raise type(error)(f"batch {step}{of_rank}: {error}") from error.__cause__
         log.add(size, rank, step)
         if size:
-            held.append(fields)
+            held.append(parts)
             rows += size
         if rows * (features + 1) >= PIECE_VALUES or len(held) >= PIECE_BATCHES:
             yield _joined(held, rows, features)
             held, rows = [], 0
-        if log.rows > limit or count > limit:
+        if log.rows > most or count > most:
             log.endless = True
             break
     if held:
@@ -110,7 +113,7 @@ def pieces(
 
 
 def _in_turns(sources: Sequence[Iterable[Any]]) -> Iterator[tuple[int, int, Any]]:
-    """Rank, step and batch, for as long as any rank has batches."""
+    """Rank, step and batch, as long as any rank has batches."""
     running = {rank: iter(source) for rank, source in enumerate(sources)}
     step = 0
     while running:
@@ -124,44 +127,43 @@ def _in_turns(sources: Sequence[Iterable[Any]]) -> Iterator[tuple[int, int, Any]
         step += 1
 
 
-def _same(parts: tuple[bool, ...], form: tuple[bool, ...] | None) -> tuple[bool, ...]:
-    if form is not None:
+def _check_form(form: Form, first: Form) -> None:
+    if form != first:
         raise InvalidValueError(
-            f"it holds {_spelled(parts)}, those before it {_spelled(form)}: let all have the same parts"
+            f"it holds {_named(form)}, those before it {_named(first)}: give all batches the same parts"
         )
-    return parts
 
 
-def _spelled(parts: tuple[bool, ...]) -> str:
-    return " and ".join(name for name, there in zip(("X", "y", "row numbers"), parts, strict=True) if there)
+def _named(form: Form) -> str:
+    return " and ".join(name for name, there in zip(("X", "y", "row numbers"), form, strict=True) if there)
 
 
-def _joined(held: Sequence[Fields], rows: int, features: int) -> Piece:
-    numbers = None if held[0].numbers is None else np.concatenate([fields.numbers for fields in held])
+def _joined(held: Sequence[Parts], rows: int, features: int) -> Piece:
+    numbers = None if held[0].numbers is None else np.concatenate([parts.numbers for parts in held])
     if held[0].X is None:
         return Piece(None, numbers)
     values = np.empty((rows, features + (held[0].y is not None)))
-    with np.errstate(invalid="ignore"):  # what is not a number may come in any form
-        np.concatenate([fields.X for fields in held], out=values[:, :features])
+    with np.errstate(invalid="ignore"):  # NaNs of any kind may come
+        np.concatenate([parts.X for parts in held], out=values[:, :features])
         if held[0].y is not None:
-            np.concatenate([fields.y for fields in held], out=values[:, features])
+            np.concatenate([parts.y for parts in held], out=values[:, features])
     return Piece(values, numbers)
 
 
 # ---- one batch ------------------------------------------------------------------------------------------------
 
 
-def _fields(batch: Any, features: int) -> tuple[Fields, int]:
+def _parts(batch: Any, features: int) -> tuple[Parts, int]:
     """The parts of a batch, copied, and how many rows it has."""
     if isinstance(batch, Mapping):
         X, y, numbers = _by_key(batch)
-    elif isinstance(batch, (tuple, list)) and not _is_number(batch):
+    elif isinstance(batch, (tuple, list)) and not _holds_numbers(batch):
         if len(batch) not in (2, 3):
             kinds = ", ".join(type(part).__name__ for part in batch[:4])
             raise InvalidValueError(f"it is a {type(batch).__name__} of {len(batch)} parts ({kinds}): {REMEDY}")
         X, y, numbers = batch if len(batch) == 3 else (*batch, None)
     else:
-        X, y, numbers = _bare(batch, features)
+        X, y, numbers = _by_shape(batch, features)
     size = 0
     if X is not None:
         X = _matrix(X, features).copy()
@@ -169,13 +171,13 @@ def _fields(batch: Any, features: int) -> tuple[Fields, int]:
     if y is not None:
         y = _floats(y, "y").reshape(-1).copy()
         if len(y) != size:
-            raise InvalidValueError(f"it has {size} rows of X and {len(y)} values of y: let each row have one")
+            raise InvalidValueError(f"it has {size} rows of X and {len(y)} values of y: give each row one")
     if numbers is not None:
         numbers = _integers(numbers)
         if X is not None and len(numbers) != size:
-            raise InvalidValueError(f"it has {size} rows and {len(numbers)} row numbers: let each row have one")
+            raise InvalidValueError(f"it has {size} rows and {len(numbers)} row numbers: give each row one")
         size = len(numbers)
-    return Fields(X, y, numbers), size
+    return Parts(X, y, numbers), size
 
 
 def _by_key(batch: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
@@ -186,8 +188,8 @@ def _by_key(batch: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
     return X, y, numbers
 
 
-def _bare(batch: Any, features: int) -> tuple[Any, Any, Any]:
-    """Row numbers alone, features alone, or features with the response behind them."""
+def _by_shape(batch: Any, features: int) -> tuple[Any, Any, Any]:
+    """Row numbers alone, features alone, or features followed by the response."""
     try:
         values = to_numpy(batch)
     except (TypeError, ValueError):
@@ -219,8 +221,8 @@ def _floats(values: Any, name: str) -> FloatArray:
         return floats(values, name, remedy=REMEDY)
     except PlantedError:
         raise
-    except ValueError as error:  # of lists of unequal lengths
-        raise InvalidValueError(f"{name} is no array of numbers ({error}): {REMEDY}") from None
+    except ValueError as error:  # lists of unequal lengths
+        raise InvalidValueError(f"{name} is not an array of numbers ({error}): {REMEDY}") from None
 
 
 def _integers(numbers: Any) -> RowNumbers:
@@ -230,7 +232,7 @@ def _integers(numbers: Any) -> RowNumbers:
     return values.astype(np.int64)
 
 
-def _is_number(batch: Sequence[Any]) -> bool:
-    """Whether it holds numbers: row numbers, or, in a list, values."""
+def _holds_numbers(batch: Sequence[Any]) -> bool:
+    """Whether a tuple holds row numbers, or a list row numbers or values, rather than the parts of a batch."""
     kinds = (int, np.integer) if isinstance(batch, tuple) else (int, float, np.number)
     return len(batch) > 0 and isinstance(batch[0], kinds)

@@ -1,216 +1,282 @@
-"""Rows that are not as they should be: what happened to each.
+"""What happened to the wrong rows: those that differ from the expected row, or are none at all.
 
-What comes in: delivered rows that are not those expected, and the row numbers that came with them, if any did. What
-goes out: an `Explanation`: of each the row that it was, and one of these words:
+Each wrong row gets a kind:
 
-- *altered*: a row some of whose values were changed;
+- *altered*: a row with some of its values changed;
 - *mixed*: values of several rows in one, such as X of a row with y of another;
-- *misnumbered*: a row as it should be, under the number of another;
-- *foreign*: no row, since it shares no value with any, nor with the row of its number.
+- *misnumbered*: an unchanged row that came with the number of another;
+- *foreign*: not a row, since it shares no value with any row, nor with the row of its number.
 
-All rows are read once more and looked through for the suspects' values, column by column, and for their X as a whole.
-The row that a suspect shares most values with is the one that it was. Some values are shared by chance: the more rows
-and the coarser the values, the more. How many is estimated, and what chance would explain does not count.
+All expected rows are read once more. Those that share a value with a wrong row, in some column or in X as a whole, are
+its candidates; the one that shares most values is the row that it was. If another row has all the values that differ,
+the two are mixed.
+
+Values may be equal by chance: the more rows and the fewer different values, the more often. How often is estimated
+(`_by_chance`), and what chance would explain is not believed. A fixed rule, such as "two equal columns", would not do:
+one float64 column identifies a row among thousands, and two columns of small integers do not.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._audit.delivery import Float64s
-from planted._audit.matching import UNKNOWN, Bits, Expected, Flags, bits_of, hashed
+from planted._audit.expected import Bits, Expected, Flags, bits_of, hashed
+from planted._audit.matching import UNKNOWN
 from planted._types import RowNumbers
 
-FOREIGN, ALTERED, MIXED, MISNUMBERED = range(4)
-KINDS: Final = ("foreign", "altered", "mixed", "misnumbered")
-KEPT_VALUES: Final = 1 << 21  # of suspects; more of them are only counted
-COMMON: Final = 32  # rows for each value of a column: it tells too little to be looked through
-MOST_PAIRS: Final = 1 << 24  # of suspects and rows that share a value of a column: the same
-COMPARED: Final = 1 << 16
-CHANCE: Final = 1 / 64
+KEPT_VALUES: Final = 1 << 21  # values of wrong rows that are kept in memory; further rows are only counted
+ROWS_PER_VALUE: Final = 32  # a column in which more rows share each value on average is not searched
+MOST_PAIRS: Final = 1 << 24  # nor is a column that yields more pairs of a wrong row and a candidate
+COMPARED: Final = 1 << 16  # pairs that are compared at once
+UNLIKELY: Final = 1 / 64  # a row that fewer than so many rows would match by chance is believed
 
 Numbers = npt.NDArray[np.int64]
 
 
+class Kind(IntEnum):
+    """What happened to a wrong row."""
+
+    FOREIGN = 0
+    ALTERED = 1
+    MIXED = 2
+    MISNUMBERED = 3
+
+
 @dataclass(slots=True)
-class Suspects:
-    """The suspects of an epoch, as many as are kept."""
+class WrongRows:
+    """The wrong rows of an epoch."""
 
     positions: list[RowNumbers] = field(default_factory=list)  # in the delivery
-    claimed: list[RowNumbers] = field(default_factory=list)  # the number that came with it, or `UNKNOWN`
+    numbers: list[RowNumbers] = field(default_factory=list)  # the number that each came with, or `UNKNOWN`
     bits: list[Bits] = field(default_factory=list)
     kept: int = 0
-    more: int = 0  # that are not kept
+    not_kept: int = 0
 
-    def add(self, positions: RowNumbers, claimed: RowNumbers, bits: Bits) -> None:
-        """Some more."""
+    def add(self, positions: RowNumbers, numbers: RowNumbers, bits: Bits) -> None:
+        """Add rows; those for which there is no room are only counted."""
         room = max(0, KEPT_VALUES // bits.shape[1] - self.kept)
         self.positions.append(positions[:room])
-        self.claimed.append(claimed[:room])
+        self.numbers.append(numbers[:room])
         self.bits.append(bits[:room].copy())
         self.kept += len(positions[:room])
-        self.more += len(positions[room:])
+        self.not_kept += len(positions[room:])
 
 
-class Explanation(NamedTuple):
-    """Of each suspect its kind, the row that it was (or `UNKNOWN`), the row that it is mixed with, and what differs."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """What happened to each wrong row that was kept."""
 
-    kinds: npt.NDArray[np.int8]
-    rows: Numbers
-    others: Numbers
-    differing: Flags  # (suspects, columns)
-    gap: float  # the largest difference of a value that was altered, relative to the value
-
-
-class _Pairs(NamedTuple):
-    """Suspects and rows that share a value."""
-
-    suspects: Numbers
-    rows: Numbers
-    equal: Flags  # (pairs, columns)
-    bits: Float64s  # (columns): two different values are equal by chance once in 2 to that many
+    kinds: npt.NDArray[np.int8]  # of `Kind`
+    rows: Numbers  # the row that it was, or `UNKNOWN`
+    others: Numbers  # of mixed rows, the row that the other values are of; of misnumbered ones, the number it came with
+    differs: Flags  # (wrong rows, columns): which values are not those of `rows`
+    largest_change: float  # of a value that was altered, relative to the value
 
 
-def explain(suspects: Suspects, expected: Expected, arrived: Flags) -> Explanation:
-    """What happened to each suspect, given which rows have arrived as they should."""
-    bits, claimed = np.concatenate(suspects.bits), np.concatenate(suspects.claimed)
-    u = len(bits)
-    pairs = _sorted(_pairs(bits, claimed, expected), claimed, arrived, expected.features)
-    pool = np.where(arrived[pairs.rows], expected.n, max(1, expected.n - int(arrived.sum())))
+def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation:
+    """Say what happened to each wrong row; `arrived` tells which of the expected rows came unchanged."""
+    bits, numbers = np.concatenate(wrong.bits), np.concatenate(wrong.numbers)
+    count = len(bits)
+    pairs = _likeliest_first(_candidates(bits, numbers, expected), numbers, arrived, expected.features)
+    column_bits = _column_bits(expected, bits.shape[1])
 
-    best = _first(pairs.suspects, u)
-    sure = _believed(best, np.where(pairs.rows == claimed[pairs.suspects], 0.0, _chance(pairs.equal, pairs.bits, pool)))
-    rows = np.full(u, UNKNOWN)
-    rows[sure] = pairs.rows[best[sure]]
-    differing = np.ones(bits.shape, bool)
-    differing[sure] = ~pairs.equal[best[sure]]
+    # the row that each was: its likeliest candidate
+    best = _first_pair(pairs.wrong, count)
+    has_its_number = pairs.rows == numbers[pairs.wrong]
+    chance = np.where(has_its_number, 0.0, _by_chance(pairs.rows, pairs.equal, column_bits, arrived))
+    recognised = _believed(best, chance)
+    rows = np.full(count, UNKNOWN)
+    rows[recognised] = pairs.rows[best[recognised]]
+    differs = np.ones(bits.shape, bool)
+    differs[recognised] = ~pairs.equal[best[recognised]]
 
-    # of the other rows that share values with a suspect, the first that has all of those which differ
-    missing = differing[pairs.suspects]
-    fills = np.flatnonzero((pairs.equal | ~missing).all(axis=1) & (pairs.rows != rows[pairs.suspects]))
-    second = np.full(u, UNKNOWN)
-    second[pairs.suspects[fills[::-1]]] = fills[::-1]
-    mixed = sure & _believed(np.where(sure, second, UNKNOWN), _chance(pairs.equal & missing, pairs.bits, pool))
-    others = np.full(u, UNKNOWN)
+    # the row that it is mixed with: the likeliest other candidate that has all the values which differ
+    to_fill = differs[pairs.wrong]
+    fills = np.flatnonzero((pairs.equal | ~to_fill).all(axis=1) & (pairs.rows != rows[pairs.wrong]))
+    second = np.full(count, UNKNOWN)
+    second[pairs.wrong[fills[::-1]]] = fills[::-1]  # reversed, so that the likeliest is written last
+    second[~recognised] = UNKNOWN
+    mixed = _believed(second, _by_chance(pairs.rows, pairs.equal & to_fill, column_bits, arrived))
+    others = np.full(count, UNKNOWN)
     others[mixed] = pairs.rows[second[mixed]]
 
-    kinds = np.where(sure, np.where(mixed, MIXED, ALTERED), FOREIGN).astype(np.int8)
-    whole = ~differing.any(axis=1)
-    kinds[whole], others[whole] = MISNUMBERED, claimed[whole]
-    return Explanation(kinds, rows, others, differing, _gap(bits, rows, kinds == ALTERED, expected))
+    kinds = np.full(count, Kind.FOREIGN, np.int8)
+    kinds[recognised] = Kind.ALTERED
+    kinds[mixed] = Kind.MIXED
+    unchanged = ~differs.any(axis=1)
+    kinds[unchanged], others[unchanged] = Kind.MISNUMBERED, numbers[unchanged]
+    altered = kinds == Kind.ALTERED
+    return Explanation(kinds, rows, others, differs, _largest_change(bits[altered], rows[altered], expected))
 
 
-def _sorted(pairs: _Pairs, claimed: RowNumbers, arrived: Flags, features: int) -> _Pairs:
-    """Of each suspect, the likeliest row first: all its values, its number, most values, most features, missing."""
-    whole = pairs.equal.all(axis=1)
-    named = pairs.rows == claimed[pairs.suspects]
-    values, of_X = pairs.equal.sum(axis=1), pairs.equal[:, :features].sum(axis=1)
-    order = np.lexsort((pairs.rows, arrived[pairs.rows], -of_X, -values, ~named, ~whole, pairs.suspects))
-    return _Pairs(pairs.suspects[order], pairs.rows[order], pairs.equal[order], pairs.bits)
-
-
-def _first(groups: Numbers, count: int) -> Numbers:
-    """Where each group begins in a sorted vector, `UNKNOWN` for those that are not in it."""
-    first = np.full(count, UNKNOWN)
-    begins = np.flatnonzero(np.diff(groups, prepend=UNKNOWN))
-    first[groups[begins]] = begins
-    return first
-
-
-def _chance(equal: Flags, bits: Float64s, pool: Numbers) -> Float64s:
-    """How many of the rows in question share these values by chance, at most."""
-    chance: Float64s = np.minimum(1.0, pool * 0.5 ** (equal @ bits))
-    return chance
-
-
-def _believed(places: Numbers, chance: Float64s) -> Flags:
-    """Which finds chance does not explain: alone, or because there are at least twice as many as it would make."""
-    found: Flags = places != UNKNOWN
-    likely = np.ones(len(places))
-    likely[found] = chance[places[found]]
-    strong: Flags = found & (likely <= CHANCE)
-    weak = found & ~strong
-    if weak.any() and likely[weak].mean() <= weak.sum() / (~strong).sum() / 2:
-        return found
-    return strong
-
-
-def _gap(bits: Bits, rows: Numbers, altered: Flags, expected: Expected) -> float:
+def _largest_change(bits: Bits, rows: RowNumbers, expected: Expected) -> float:
+    """The largest difference of a value from that of its row, relative to the latter."""
     largest = 0.0
-    places = np.flatnonzero(altered)
-    for first in range(0, len(places), COMPARED):
-        part = places[first : first + COMPARED]
-        wanted, found = expected.take(rows[part]), bits[part].view(np.float64)
+    for first in range(0, len(rows), COMPARED):
+        part = slice(first, first + COMPARED)
+        before, after = expected.take(rows[part]), bits[part].view(np.float64)
         with np.errstate(all="ignore"):
-            gaps = np.abs(found - wanted) / np.abs(wanted)
-        gaps[(wanted == found) | (np.isnan(wanted) & np.isnan(found))] = 0.0
-        largest = max(largest, float(np.nan_to_num(gaps, nan=np.inf, posinf=np.inf).max()))
+            changes = np.abs(after - before) / np.abs(before)
+        changes[(before == after) | (np.isnan(before) & np.isnan(after))] = 0.0
+        largest = max(largest, float(np.nan_to_num(changes, nan=np.inf, posinf=np.inf).max()))
     return largest
 
 
-# ---- rows that share values with suspects ---------------------------------------------------------------------
+# ---- candidates -----------------------------------------------------------------------------------------------
 
 
-def _pairs(bits: Bits, claimed: RowNumbers, expected: Expected) -> _Pairs:
-    """All suspects and rows that share a value in some column, or the number."""
-    n, c = expected.n, bits.shape[1]
-    tables = [np.unique(column, return_inverse=True) for column in _columns(bits, expected.features)]
-    hits: list[list[tuple[Numbers, Numbers]]] = [[] for _ in tables]
-    counts = [0 for _ in tables]
-    telling = np.full(c, float(expected.resolution))
+class _Pairs(NamedTuple):
+    """Pairs of a wrong row and a candidate."""
+
+    wrong: Numbers  # places among the wrong rows, in ascending order
+    rows: Numbers  # row numbers of the candidates
+    equal: Flags  # (pairs, columns): which values the two share
+
+
+class _Column:
+    """One column of the wrong rows, and the expected rows that have one of its values."""
+
+    __slots__ = ("_count", "_of_wrong", "_places", "_rows", "_values")
+
+    def __init__(self, wrong: Bits) -> None:
+        self._values, self._of_wrong = np.unique(wrong, return_inverse=True)
+        self._rows: list[Numbers] = []
+        self._places: list[Numbers] = []  # for each of these rows, which of the values it has
+        self._count = 0
+
+    def search(self, expected: Bits, first: int) -> None:
+        """Look for the values in this column of the expected rows from number `first` on."""
+        if self._too_common():
+            return
+        places = np.minimum(np.searchsorted(self._values, expected), len(self._values) - 1)
+        hits = np.flatnonzero(self._values[places] == expected)
+        self._rows.append(hits + first)
+        self._places.append(places[hits])
+        self._count += len(hits)
+
+    def _too_common(self) -> bool:
+        return self._count > ROWS_PER_VALUE * len(self._values)
+
+    def pairs(self, n: int) -> Numbers:
+        """All pairs of a wrong row and an expected row that share a value, each as wrong * n + row.
+
+        None if they are too many: such a column tells too little to be worth the memory.
+        """
+        if not self._count or self._too_common():
+            return np.empty(0, np.int64)
+        rows, places = np.concatenate(self._rows), np.concatenate(self._places)
+        sizes = np.bincount(self._of_wrong)  # how many wrong rows have each value
+        repeats = sizes[places]
+        ends = np.cumsum(repeats)
+        if ends[-1] > MOST_PAIRS:
+            return np.empty(0, np.int64)
+        by_value = np.argsort(self._of_wrong, kind="stable")
+        starts = np.cumsum(sizes) - sizes
+        within = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
+        wrong = by_value[np.repeat(starts[places], repeats) + within]
+        keys: Numbers = wrong * n + np.repeat(rows, repeats)
+        return keys
+
+
+def _candidates(bits: Bits, numbers: RowNumbers, expected: Expected) -> _Pairs:
+    """All pairs of a wrong row and an expected row that share a value of a column that was searched, or the number."""
+    columns = [_Column(column) for column in _columns(bits, expected.features)]
     for first, values in expected.pieces():
-        if first == 0:
-            telling = _resolutions(bits_of(values), expected.resolution)
-        for j, column in enumerate(_columns(bits_of(values), expected.features)):
-            table = tables[j][0]
-            if counts[j] > COMMON * len(table):
-                continue
-            at = np.minimum(np.searchsorted(table, column), len(table) - 1)
-            places = np.flatnonzero(table[at] == column)
-            counts[j] += len(places)
-            hits[j].append((places + first, at[places]))
-
-    named = np.flatnonzero(claimed != UNKNOWN)
-    keys = [named * n + claimed[named]]
-    for (table, groups), count, found in zip(tables, counts, hits, strict=True):
-        if 0 < count <= COMMON * len(table):
-            of_rows, at = (np.concatenate([hit[k] for hit in found]) for k in (0, 1))
-            keys.append(_joined(groups, of_rows, at, n))
-    suspects, rows = np.divmod(np.unique(np.concatenate(keys)), max(1, n))
-    equal = np.empty((len(rows), c), bool)
+        for column, of_rows in zip(columns, _columns(bits_of(values), expected.features), strict=True):
+            column.search(of_rows, first)
+    numbered = np.flatnonzero(numbers != UNKNOWN)
+    n = max(1, expected.n)
+    keys = [numbered * n + numbers[numbered], *(column.pairs(n) for column in columns)]
+    wrong, rows = np.divmod(np.unique(np.concatenate(keys)), n)
+    equal = np.empty((len(rows), bits.shape[1]), bool)
     for start in range(0, len(rows), COMPARED):
         part = slice(start, start + COMPARED)
-        equal[part] = bits_of(expected.take(rows[part])) == bits[suspects[part]]
-    share = equal.any(axis=1)
-    return _Pairs(suspects[share], rows[share], equal[share], telling)
-
-
-def _resolutions(bits: Bits, most: int) -> Float64s:
-    """Of each column, how many bits tell its values apart: as many as m values of which k are repeated show."""
-    m = len(bits)
-    repeated = [m - len(np.unique(column)) for column in bits.T]
-    return np.array([min(most, np.log2(m * m / 2 / k)) if k else most for k in repeated], float)
+        equal[part] = bits_of(expected.take(rows[part])) == bits[wrong[part]]
+    alike = equal.any(axis=1)  # some share their number alone, or the hash of X
+    return _Pairs(wrong[alike], rows[alike], equal[alike])
 
 
 def _columns(bits: Bits, features: int) -> Iterator[Bits]:
-    """The columns, and X as a whole if it is more than one and not all that there is."""
+    """Each column; and a hash of X as a whole, since features that are common each may be rare together."""
     yield from bits.T
     if 1 < features < bits.shape[1]:
         yield hashed(bits[:, :features])
 
 
-def _joined(groups: Any, rows: Numbers, at: Numbers, n: int) -> Numbers:
-    """All pairs of a row and a suspect whose value it has, as suspect * n + row; none if they are too many."""
-    order = np.argsort(groups, kind="stable")
-    sizes = np.bincount(groups)
-    starts = np.cumsum(sizes) - sizes
-    repeats = sizes[at]
-    ends = np.cumsum(repeats)
-    if ends[-1] > MOST_PAIRS:
-        return np.empty(0, np.int64)
-    within = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
-    keys: Numbers = order[np.repeat(starts[at], repeats) + within] * n + np.repeat(rows, repeats)
-    return keys
+def _likeliest_first(pairs: _Pairs, numbers: RowNumbers, arrived: Flags, features: int) -> _Pairs:
+    """Sort each wrong row's candidates.
+
+    First the row with all its values, then that of its number, then those that share most values, most features, that
+    did not arrive.
+    """
+    equal = pairs.equal.sum(axis=1)
+    equal_features = pairs.equal[:, :features].sum(axis=1)
+    same_number = pairs.rows == numbers[pairs.wrong]
+    order = np.lexsort(  # the last key counts first
+        (
+            pairs.rows,
+            arrived[pairs.rows],
+            -equal_features,
+            -equal,
+            ~same_number,
+            ~pairs.equal.all(axis=1),
+            pairs.wrong,
+        )
+    )
+    return _Pairs(pairs.wrong[order], pairs.rows[order], pairs.equal[order])
+
+
+def _first_pair(wrong: Numbers, count: int) -> Numbers:
+    """For each of `count` wrong rows where its pairs begin, `UNKNOWN` if it has none."""
+    first = np.full(count, UNKNOWN)
+    begins = np.flatnonzero(np.diff(wrong, prepend=UNKNOWN))
+    first[wrong[begins]] = begins
+    return first
+
+
+# ---- chance ---------------------------------------------------------------------------------------------------
+
+
+def _column_bits(expected: Expected, columns: int) -> Any:
+    """For each column k, such that two different rows have the same value about once in 2^k times.
+
+    Estimated from the first rows: among m values of d different ones, m^2 / 2d are repeated.
+    """
+    most = float(expected.value_bits)
+    _, sample = next(expected.pieces(), (0, np.empty((0, columns))))
+    m = len(sample)
+    repeated = [m - len(np.unique(column)) for column in bits_of(sample).T]
+    return np.array([min(most, np.log2(m * m / 2 / k)) if k else most for k in repeated], float)
+
+
+def _by_chance(rows: Numbers, shared: Flags, column_bits: Float64s, arrived: Flags) -> Float64s:
+    """For each pair, how many rows would share these values by chance, at most 1.
+
+    `rows` are the candidates. For one that has not arrived, only the rows that have not arrived are counted.
+    """
+    not_arrived = max(1, len(arrived) - int(arrived.sum()))
+    rows_in_question = np.where(arrived[rows], len(arrived), not_arrived)
+    chance: Float64s = np.minimum(1.0, rows_in_question * 0.5 ** (shared @ column_bits))
+    return chance
+
+
+def _believed(pair: Numbers, chance: Float64s) -> Flags:
+    """Whether each wrong row's pair is more than chance explains; `pair` is its place in `chance`, or `UNKNOWN`.
+
+    It is if it alone is unlikely. All are if there are at least twice as many as chance would make.
+    """
+    found: Flags = pair != UNKNOWN
+    of_each = np.ones(len(pair))
+    of_each[found] = chance[pair[found]]
+    alone: Flags = found & (of_each <= UNLIKELY)
+    rest = found & ~alone
+    if rest.any():
+        by_chance = of_each[rest].mean() * np.count_nonzero(~alone)
+        if np.count_nonzero(rest) >= 2 * by_chance:
+            return found
+    return alone

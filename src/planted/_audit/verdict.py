@@ -1,0 +1,104 @@
+"""What failed in an audit: a sentence for each, with what to do about it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from planted._audit.report import Epoch, Likeness, Rank, Resumed, alike_beyond_chance, rows_text
+
+FEWEST_ROWS: Final = 12  # fewer may well be in order, or in the same order twice, after a perfect shuffle
+REMEDIES: Final = {
+    "foreign": "check whether the loader mixes in other data, or changes every value",
+    "altered": "leave out steps that change values; if it is rounding, look at the format and the precision",
+    "mixed": "shuffle X and y by the same row numbers, and do not reuse a batch's memory for the next one",
+    "misnumbered": "shuffle the numbers together with the rows, and count from 0; or leave them out",
+    "unexplained": "correct the other faults, and audit again",
+}
+
+
+def failures(
+    epochs: Sequence[Epoch],
+    pairs: Sequence[Likeness],
+    ranks: Sequence[Rank],
+    resumed: Sequence[Resumed],
+    *,
+    shuffled: bool | None,
+    drop_last: bool,
+    limit: float,
+) -> tuple[str, ...]:
+    """A sentence for each thing that failed."""
+    found = [
+        *_missing(epochs, drop_last=drop_last),
+        *_doubled(epochs, ranks),
+        *(f"{_count_text(epochs, kind)} {kind}: {remedy}" for kind, remedy in REMEDIES.items() if _count(epochs, kind)),
+    ]
+    if any(epoch.endless for epoch in epochs):
+        found.append("an epoch did not end, and reading was stopped: let the loader end when each row has come once")
+    if len({rank.batches for rank in ranks}) > 1:
+        found.append(
+            "the ranks have unequal numbers of batches, and those that end first keep the others waiting for ever: "
+            "give all ranks the same number"
+        )
+    if shuffled is False and not all(epoch.in_order for epoch in epochs):
+        found.append("the rows do not come in the order of their numbers: switch the shuffle off")
+    if shuffled and epochs[0].rows >= FEWEST_ROWS * max(1, len(ranks)):
+        found += _shuffle(epochs, limit)
+        found += _new_orders(epochs, pairs, limit)
+    inexact = [each for each in resumed if not each.exact]
+    if inexact:
+        found.append(f"resumed {inexact[0]}: save the position in the epoch, the seed, and what the buffers hold")
+    return tuple(found)
+
+
+def _missing(epochs: Sequence[Epoch], *, drop_last: bool) -> Iterator[str]:
+    if not _count(epochs, "missing"):
+        return
+    less_than_a_batch = all(epoch.complete and epoch.fault("missing").count < epoch.batch for epoch in epochs)
+    if less_than_a_batch and drop_last:
+        return
+    if less_than_a_batch:
+        remedy = "fewer than a batch, as drop_last=True leaves out; if that is meant, audit with drop_last=True"
+    else:
+        remedy = "look at the ends of shards, workers, ranks and buffers, where rows are left over"
+    yield f"{_count_text(epochs, 'missing')} missing: {remedy}"
+
+
+def _doubled(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> Iterator[str]:
+    if not _count(epochs, "doubled"):
+        return
+    if any(epoch.fault("doubled").detail for epoch in epochs):  # which says how often each came
+        remedy = "all came equally often, as when every worker or rank reads all rows: give each a part of its own"
+    elif any(rank.shared for rank in ranks):
+        remedy = "several ranks read them, as when padding makes ranks equally long: divide the rows among the ranks"
+    else:
+        remedy = "draw without replacement, and give workers parts that do not overlap"
+    yield f"{_count_text(epochs, 'doubled')} doubled: {remedy}"
+
+
+def _shuffle(epochs: Sequence[Epoch], limit: float) -> Iterator[str]:
+    """Whether each epoch is a full shuffle."""
+    worst = min((s for epoch in epochs for s in epoch.order), key=lambda s: s.p_value, default=None)
+    if all(epoch.in_order for epoch in epochs):
+        yield "the rows come in the order of their numbers: switch the shuffle on"
+    elif worst is not None and worst.p_value < limit:
+        yield f"not a full shuffle, {worst}: use a larger buffer, or shuffle the row numbers themselves"
+
+
+def _new_orders(epochs: Sequence[Epoch], pairs: Sequence[Likeness], limit: float) -> Iterator[str]:
+    """Whether each epoch has an order of its own."""
+    same = [pair.epochs for pair in pairs if pair.same]
+    alike = [statistic for pair in pairs for statistic in alike_beyond_chance(pair, epochs, limit)]
+    if same:
+        before, after = same[0]
+        yield f"epochs {before} and {after} have the same order: tell the loader the epoch, as with set_epoch"
+    elif alike:
+        worst = min(alike, key=lambda s: s.p_value)
+        yield f"epochs are alike, {worst}: shuffle all rows again in each epoch, across all ranks"
+
+
+def _count(epochs: Sequence[Epoch], kind: str) -> int:
+    return sum(epoch.fault(kind).count for epoch in epochs)
+
+
+def _count_text(epochs: Sequence[Epoch], kind: str) -> str:
+    count = _count(epochs, kind)
+    return f"{rows_text(count)} {'is' if count == 1 else 'are'}"
