@@ -255,7 +255,7 @@ def test_numbers_that_are_off_are_told_from_rows_that_are(by):
     stream.numbers += by
     report = audit(stream.batches(index=True), ROWS)
     assert found(report) == {"misnumbered": N}
-    assert "let the numbers go through the same shuffle" in str(report)
+    assert "shuffle the numbers together with the rows" in str(report)
     lowest, number = re.search(r"row (\d+) came (?:as number (\d+)|under)", report.misnumbered.detail).groups()
     assert lowest == "0"
     assert number in (str(by), None)
@@ -347,8 +347,8 @@ def test_ties_are_rounded_to_even():
     """As processors and frameworks do: halfway between two of bfloat16, to the one whose last bit is 0."""
     words = np.array([0x3F800000, 0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF, 0xBF818000, 0x7F7FFFFF], np.uint32)
     values = words.view(np.float32).astype(np.float64)[:, np.newaxis]
-    expected = np.array([0x3F80, 0x3F80, 0x3F82, 0x3F81, 0x3F81, 0xBF82, 0x7F80], np.uint32) << np.uint32(16)
-    np.testing.assert_array_equal(expected.rounded(values, "bfloat16")[:, 0], expected.view(np.float32))
+    even = np.array([0x3F80, 0x3F80, 0x3F82, 0x3F81, 0x3F81, 0xBF82, 0x7F80], np.uint32) << np.uint32(16)
+    np.testing.assert_array_equal(expected.rounded(values, "bfloat16")[:, 0], even.view(np.float32))
     assert np.isnan(expected.rounded(np.array([[np.nan]]), "bfloat16"))
 
 
@@ -584,7 +584,7 @@ def test_batches_in_memory_that_is_written_again_are_read_in_time():
         ([(X, Y), (X, Y, np.arange(N))], "batch 1: it holds X and y and row numbers, those before it X and y"),
         ([{"image": X, "y": Y}], r"batch 0: it has the keys \['image', 'y'\], none of which is 'X'"),
         ([(X, Y, 3, 4)], r"batch 0: it is a tuple of 4 parts \(ndarray, ndarray, int, int\)"),
-        ([([[1, 2], [3]], [1, 2])], "batch 0: X (is no array of numbers|holds object values)"),
+        ([([[1, 2], [3]], [1, 2])], "batch 0: X (is not an array of numbers|holds object values)"),
         ([[1.0, [2.0]]], "batch 0: it is a list, in which X and y cannot be told apart"),
         ([(X.astype(str), Y)], "batch 0: X holds <U32 values; they must be real numbers"),
         (["a text"], "batch 0: it is a str, in which X and y cannot be told apart"),
@@ -683,7 +683,8 @@ def test_rows_that_come_twice_one_after_another_are_in_order():
     report = audit(np.repeat(np.arange(N), 2), ROWS, shuffled=False)
     assert report.mixing == "in order"
     assert report.failures == (
-        "1_000 rows are doubled: all came equally often, as when every worker or rank reads all: give each a part",
+        "1_000 rows are doubled: all came equally often, as when every worker or rank reads all rows: give each a "
+        "part of its own",
     )
 
 
@@ -710,7 +711,7 @@ def distributed(world, n=N, *, epoch=0, pad=True, size=B):
 def test_padding_of_ranks_is_found():
     report = audit(distributed(3), ROWS, ranks=True)
     assert found(report) == {"doubled": 2}
-    assert "several ranks read them, as where copies make the ranks equally long" in str(report)
+    assert "several ranks read them, as when padding makes ranks equally long" in str(report)
     assert [rank.rows for rank in report.ranks] == [334, 334, 334]
     assert sum(rank.shared for rank in report.ranks) == 4
     assert audit(distributed(4), ROWS, ranks=True, shuffled=True).passed
@@ -726,7 +727,8 @@ def test_ranks_with_unequal_numbers_of_batches_are_found():
     assert found(report) == {}
     assert [rank.batches for rank in report.ranks] == [10, 10, 11]
     assert report.failures == (
-        "the ranks have unequal numbers of batches: those that are done keep the others waiting for ever",
+        "the ranks have unequal numbers of batches, and those that end first keep the others waiting for ever: give all "
+        "ranks the same number",
     )
     report = audit([LOADER, []], ROWS, ranks=True)
     assert (report.ranks[1].rows, report.ranks[1].batches) == (0, 0)
