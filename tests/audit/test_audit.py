@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 import planted
 from planted import audit
-from planted._audit import delivery
-from planted._audit import explanation
-from planted._audit import expected
+from planted._audit import delivery, expected, explanation
 from planted._audit.report import KINDS
 from planted._errors import InvalidTypeError, InvalidValueError
 
@@ -683,8 +681,7 @@ def test_rows_that_come_twice_one_after_another_are_in_order():
     report = audit(np.repeat(np.arange(N), 2), ROWS, shuffled=False)
     assert report.mixing == "in order"
     assert report.failures == (
-        "1_000 rows are doubled: all came equally often, as when every worker or rank reads all rows: give each a "
-        "part of its own",
+        "1_000 rows are doubled: all came equally often, as when every worker or rank reads all: give each its own part",
     )
 
 
@@ -727,8 +724,7 @@ def test_ranks_with_unequal_numbers_of_batches_are_found():
     assert found(report) == {}
     assert [rank.batches for rank in report.ranks] == [10, 10, 11]
     assert report.failures == (
-        "the ranks have unequal numbers of batches, and those that end first keep the others waiting for ever: give all "
-        "ranks the same number",
+        "the ranks have unequal numbers of batches, so that some wait for others for ever: give all the same number",
     )
     report = audit([LOADER, []], ROWS, ranks=True)
     assert (report.ranks[1].rows, report.ranks[1].batches) == (0, 0)

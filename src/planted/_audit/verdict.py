@@ -35,8 +35,7 @@ def failures(
         found.append("an epoch did not end, and reading was stopped: let the loader end when each row has come once")
     if len({rank.batches for rank in ranks}) > 1:
         found.append(
-            "the ranks have unequal numbers of batches, and those that end first keep the others waiting for ever: "
-            "give all ranks the same number"
+            "the ranks have unequal numbers of batches, so that some wait for others for ever: give all the same number"
         )
     if shuffled is False and not all(epoch.in_order for epoch in epochs):
         found.append("the rows do not come in the order of their numbers: switch the shuffle off")
@@ -66,7 +65,7 @@ def _doubled(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> Iterator[str]:
     if not _count(epochs, "doubled"):
         return
     if any(epoch.fault("doubled").detail for epoch in epochs):  # which says how often each came
-        remedy = "all came equally often, as when every worker or rank reads all rows: give each a part of its own"
+        remedy = "all came equally often, as when every worker or rank reads all: give each its own part"
     elif any(rank.shared for rank in ranks):
         remedy = "several ranks read them, as when padding makes ranks equally long: divide the rows among the ranks"
     else:
