@@ -681,7 +681,7 @@ def test_rows_that_come_twice_one_after_another_are_in_order():
     report = audit(np.repeat(np.arange(N), 2), ROWS, shuffled=False)
     assert report.mixing == "in order"
     assert report.failures == (
-        "1_000 rows are doubled: all came equally often, as when every worker or rank reads all: give each its own part",
+        "1_000 rows are doubled: all came equally often, as when each worker or rank reads all: give each its own part",
     )
 
 

@@ -65,7 +65,7 @@ def _doubled(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> Iterator[str]:
     if not _count(epochs, "doubled"):
         return
     if any(epoch.fault("doubled").detail for epoch in epochs):  # which says how often each came
-        remedy = "all came equally often, as when every worker or rank reads all: give each its own part"
+        remedy = "all came equally often, as when each worker or rank reads all: give each its own part"
     elif any(rank.shared for rank in ranks):
         remedy = "several ranks read them, as when padding makes ranks equally long: divide the rows among the ranks"
     else:
