@@ -7,27 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 import planted
-from planted._shell.cli import main
-
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def shell(capsys, monkeypatch, tmp_path):
-    """Run a command in an empty folder; gives its exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*words):
-        with pytest.raises(SystemExit) as stopped:
-            main(list(words))
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
-
-    return run
-
+from planted._shell.picture import drawn
 
 # ---- demo -------------------------------------------------------------------------------------------------------
 
@@ -46,7 +29,10 @@ def test_demo_finds_the_books_truth(shell, tmp_path):
         assert abs(estimate - truth) < 0.01
     assert "PASSED: the learner found the planted parameters" in out
     assert "picture   planted-demo.png" in out
-    assert (tmp_path / "planted-demo.png").read_bytes().startswith(PNG)
+    pixels = imread(tmp_path / "planted-demo.png")
+    assert pixels.shape[:2] == (504, 1560)
+    for panel in np.split(pixels, 3, axis=1):
+        assert (panel[..., :3].min(axis=-1) < 0.9).mean() > 0.02  # of each third this much is not white
 
 
 def test_demo_options_change_it(shell, tmp_path):
@@ -56,15 +42,46 @@ def test_demo_options_change_it(shell, tmp_path):
     assert "20 weights], b=4.2, noise=0.5), seed 7" in out
     assert "10 of X (50, 20) and y (50, 1)" in out
     assert "12/12 epochs" in out
-    assert "and 9 more with smaller |z|" in out
-    assert "<svg" in (tmp_path / "a.svg").read_text()
+    assert "... and 9 more parameters with smaller |z|" in out
+    assert "the planted answer was found" in (tmp_path / "a.svg").read_text()
 
 
-def test_demo_that_has_not_converged_fails_with_advice(shell):
-    status, out, err = shell("demo", "--epochs", "1")
+def test_demo_that_has_not_converged_fails_with_advice(shell, tmp_path):
+    status, out, err = shell("demo", "--epochs", "1", "--out", "a.svg")
     assert (status, err) == (1, "")
     assert "FAILED: the learner is" in out
     assert "train longer" in out
+    assert "the planted answer was NOT found" in (tmp_path / "a.svg").read_text()
+
+
+@pytest.mark.parametrize(("b", "verdict"), [(4.2, "found"), (4.3, "NOT found")])
+def test_the_picture_shows_the_rows_the_losses_the_parameters_and_the_verdict(b, verdict):
+    rows = planted.regression([2.0, -3.4], 4.2, n=1_500, seed=3)
+    losses = [(3.0, 4.0), (0.5, 0.75)]
+    report = planted.check(([2.0, -3.4], b), rows)
+    figure = drawn(rows, losses, report)
+    assert [text.get_text() for text in figure.texts] == [f"y = Xw + b + noise: the planted answer was {verdict}"]
+    data, loss, parameters = figure.axes
+
+    X, y = rows[:1_000]
+    (points,) = data.collections
+    np.testing.assert_array_equal(points.get_offsets(), np.column_stack([X[:, 1], y]))  # -3.4 is the largest weight
+    x, line = data.lines[0].get_data()
+    np.testing.assert_allclose(line, 4.2 - 3.4 * x, rtol=1e-6)
+
+    drawn_losses = {line.get_label(): line.get_ydata() for line in loss.lines}
+    assert drawn_losses["train"].tolist() == [3.0, 0.5]
+    assert drawn_losses["validation"].tolist() == [4.0, 0.75]
+    assert set(drawn_losses["noise² / 2"]) == {0.01**2 / 2}
+
+    (learner,) = [line for line in parameters.lines if line.get_label() == "the learner"]
+    np.testing.assert_array_equal(learner.get_xdata(), [p.z for p in report.parameters])
+    (intervals,) = [line for line in parameters.containers if line.get_label().startswith("least squares")]
+    w0 = report.parameters[0]
+    fit = (report.fit.w[0] - 2.0) / w0.standard_error
+    ends = intervals.lines[2][0].get_segments()[0][:, 0]
+    np.testing.assert_allclose(ends, [fit - 1.96, fit + 1.96], rtol=1e-6)
+    assert [label.get_text() for label in parameters.get_yticklabels()] == ["w[0] = 2", "w[1] = -3.4", "b = 4.2"]
 
 
 def test_demo_in_torch(shell, torch):

@@ -11,36 +11,8 @@ import numpy as np
 import pytest
 
 import planted
-from planted._shell.cli import main
 
-WRITE = [
-    "write",
-    "out",
-    "--rows",
-    "20000",
-    "--features",
-    "4",
-    "--seed",
-    "3",
-    "--noise",
-    "0.5",
-    "--shard-bytes",
-    "150KB",
-]
-
-
-@pytest.fixture
-def shell(capsys, monkeypatch, tmp_path):
-    """Run a command in an empty folder; gives its exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        with pytest.raises(SystemExit) as stopped:
-            main(list(words))
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
-
-    return run
+WRITE = "write out --rows 20000 --features 4 --seed 3 --noise 0.5 --shard-bytes 150KB".split()  # noqa: SIM905 -- as one types it
 
 
 def test_write_writes_the_rows_of_the_options(shell, tmp_path):

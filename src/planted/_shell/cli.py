@@ -1,13 +1,13 @@
-"""The shell: ``planted demo``, ``head`` and ``check``; ``write``, ``info`` and ``verify`` are in `_disk_commands`.
+"""The command ``planted``: ``demo``, ``head`` and ``check``; its commands for rows on disk are in `disk_commands`.
 
-What comes in: a command line. What goes out: text on standard output, a picture, and an exit status: 0 if the
-answer was found, 1 if it was not, 2 for an error, which is one line on standard error that says what to do.
+The exit status is 0 if the answer was found, 1 if it was not, and 2 for an error, which is one line on standard error
+that says what to do.
 """
 
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from planted._learn import BLOCK_ROWS, Estimate, Report, training_settings
 from planted._pipeline import FRAMEWORKS
 from planted._rows import ComputedRows
 from planted._shell.disk_commands import COMMANDS
-from planted._shell.options import COUNT, planted_options, planted_rows
+from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
 
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
 
@@ -55,18 +55,16 @@ def demo(batch_size: int, epochs: int, lr: float, framework: str, out: Path, row
     out = _picture_path(out)
     epochs, lr = training_settings(epochs, lr)
     learn = _learner(framework)
-    everything = planted_rows(rows=rows, **truth)
-    train, validation = planted.regression(
-        everything.truth.w, everything.truth.b, noise=everything.truth.noise, n=2 * rows, seed=everything.seed
-    ).split(rows, rows)
+    train = planted_rows(rows=rows, **truth)
     if rows <= train.features:
         raise InvalidValueError(f"--rows {rows} is too few for {train.features + 1} parameters: use more rows")
-    loader = planted.Loader(train, batch_size, seed=everything.seed, framework=framework)
+    train, validation = planted.rows(train.truth, 2 * rows, seed=train.seed).split(rows, rows)
+    loader = planted.Loader(train, batch_size, seed=train.seed, framework=framework)
 
     console = Console(highlight=False)
     console.print(f"planted   {train.truth!r}, seed {train.seed}", soft_wrap=True)
     x, y = train[0]
-    console.print(f"first row x = {_short(x)}, y = {y[0]:.5g}", soft_wrap=True)
+    console.print(f"first row x = {_abbreviated(x)}, y = {y[0]:.5g}", soft_wrap=True)
     X, Y = next(iter(loader))
     console.print(
         f"batches   {len(loader)} of X {tuple(X.shape)} and y {tuple(Y.shape)}, {framework}, in a new order each epoch"
@@ -120,7 +118,7 @@ def _train(
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("", total=epochs, train=float("nan"), validation=float("nan"))
 
-        def on_epoch(epoch: int, estimate: Estimate, loss: float) -> None:  # noqa: ARG001 -- measured anew, below
+        def on_epoch(epoch: int, estimate: Estimate, loss: float) -> None:  # noqa: ARG001 -- that of a moving learner
             losses.append((_loss(estimate, train), _loss(estimate, validation)))
             progress.update(task, advance=1, train=losses[-1][0], validation=losses[-1][1])
 
@@ -133,33 +131,30 @@ def _loss(estimate: Estimate, rows: ComputedRows) -> float:
     total = 0.0
     for first in range(0, len(rows), BLOCK_ROWS):
         X, y = rows[first : first + BLOCK_ROWS]
-        with np.errstate(over="ignore", invalid="ignore"):  # of a learner that diverges, which is told afterwards
+        with np.errstate(over="ignore", invalid="ignore"):  # a learner that diverges is an error later
             residual = X @ estimate.w + estimate.b - y[:, 0]
             total += float(residual @ residual)
     return 0.5 * total / len(rows)
 
 
 def _print_report(console: Any, report: Report) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column("")
-    for name in ("truth", "estimate", "error", "std. error", "z"):
-        table.add_column(name, justify="right")
-    for p in report.shown():
-        table.add_row(
-            p.name, f"{p.truth:.6g}", f"{p.estimate:.6g}", f"{p.error:.2g}", f"{p.standard_error:.2g}", f"{p.z:.2f}"
-        )
+    (name, *columns), *rows = report.table()
+    right = [Column(column, justify="right") for column in columns]
+    table = Table(name, *right, box=None, pad_edge=False, padding=(0, 2))
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    if len(report.parameters) > len(report.shown()):
-        console.print(f"... and {len(report.parameters) - len(report.shown())} more with smaller |z|")
+    if report.omitted:
+        console.print(f"... {report.omitted}")
     *findings, verdict = report.summary()
     for line in findings:
         console.print(line, soft_wrap=True)
     console.print(verdict, style="bold green" if report.passed else "bold red", soft_wrap=True)
 
 
-def _short(x: Any, limit: int = 6) -> str:
+def _abbreviated(x: Any, limit: int = 6) -> str:
     numbers = ", ".join(f"{value:.5g}" for value in x[:limit])
     return f"[{numbers}{', ...' if len(x) > limit else ''}]"
 
@@ -171,27 +166,28 @@ def _short(x: Any, limit: int = 6) -> str:
 @planted_options
 @click.option("--count", "-n", type=COUNT, default=10, show_default=True, help="How many rows to print.")
 @click.option("--start", type=COUNT, default=0, show_default=True, help="The number of the first one.")
-@click.option("--dtype", default="float32", show_default=True, help="float32 or float64.")
+@dtype
 @click.option("--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True)
-def head(count: int, start: int, dtype: Any, style: str, **truth: Any) -> int:
+def head(count: int, start: int, style: str, **truth: Any) -> int:
     """Print rows: their numbers, features and responses."""
-    some = planted_rows(**truth)
-    whole = planted.rows(some.truth, len(some), seed=some.seed, dtype=dtype)
-    if count < 0 or not 0 <= start <= len(whole):
-        raise InvalidValueError(f"--start {start} --count {count} must lie within the {len(whole)} rows: see --rows")
-    names = ["row", *(f"x{j}" for j in range(whole.features)), "y"]
-    digits = 9 if dtype == "float32" else 17
+    rows = planted_rows(**truth)
+    if count < 0 or not 0 <= start <= len(rows):
+        raise InvalidValueError(f"--start {start} --count {count} must lie within the {len(rows)} rows: see --rows")
     if style == "csv":
-        click.echo(",".join(names))
+        digits = 9 if rows.dtype == np.float32 else 17  # all that it takes to read the same number back
+        line = ",".join
     else:
-        click.echo(" ".join(f"{name:>12}" for name in names))
-    for first in range(start, min(start + count, len(whole)), BLOCK_ROWS):
-        last = min(first + BLOCK_ROWS, start + count, len(whole))
-        for number, x, y in zip(range(first, last), *whole[first:last], strict=True):
-            if style == "csv":
-                click.echo(",".join([str(number), *(f"{v:.{digits}g}" for v in (*x, *y))]))
-            else:
-                click.echo(" ".join(f"{cell:>12}" for cell in [str(number), *(f"{v:.6g}" for v in (*x, *y))]))
+        digits = 6
+
+        def line(cells: Iterable[str]) -> str:
+            return " ".join(f"{cell:>12}" for cell in cells)
+
+    click.echo(line(["row", *(f"x{j}" for j in range(rows.features)), "y"]))
+    end = min(start + count, len(rows))
+    for first in range(start, end, BLOCK_ROWS):
+        last = min(first + BLOCK_ROWS, end)
+        for number, x, y in zip(range(first, last), *rows[first:last], strict=True):
+            click.echo(line([str(number), *(f"{value:.{digits}g}" for value in (*x, *y))]))
     return 0
 
 
@@ -202,7 +198,7 @@ def head(count: int, start: int, dtype: Any, style: str, **truth: Any) -> int:
 @planted_options
 @click.option("--alpha", type=float, default=0.001, show_default=True, help="How often honest rows may fail.")
 @click.option("--tolerance", type=float, help="Standard errors that the learner may be from the least-squares fit.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@as_json
 @click.argument("estimate", nargs=-1, required=True, metavar="W... B | FILE.json")
 def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_json: bool, **truth: Any) -> int:
     """Check an estimate: its weights and then its intercept, as numbers; or a JSON file {"w": [...], "b": ...}."""

@@ -1,7 +1,6 @@
 """The shell's commands for rows on disk: ``planted write``, ``planted info`` and ``planted verify``.
 
-What comes in: a command line. What goes out: what was done or found, on standard output; how far it is, on standard
-error, if that is a terminal.
+Progress is shown on standard error, if that is a terminal.
 """
 
 import json
@@ -16,40 +15,57 @@ from planted._disk import FILE_FORMATS, DiskRows
 from planted._errors import InvalidValueError
 from planted._input import bytes_of, integer
 from planted._order import plan_pool, quality
-from planted._rows import ComputedRows
-from planted._shell.options import COUNT, planted_options, planted_rows
+from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
+
+
+def _options(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG001
+    """Options for fsspec: values are JSON where they can be read as such, else text."""
+    options: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise InvalidValueError(f"--storage-option {word!r} must be a name and a value: write anon=true")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
 
 storage = click.option(
-    "--storage-option", "-o", "storage_options", multiple=True, metavar="NAME=VALUE", help="For fsspec; more than once."
+    "--storage-option",
+    "-o",
+    "storage_options",
+    multiple=True,
+    callback=_options,
+    metavar="NAME=VALUE",
+    help="For fsspec; more than once.",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 
 
 @click.command()
 @planted_options
-@click.option("--dtype", default="float32", show_default=True, help="float32 or float64.")
+@dtype
 @click.option("--format", "file_format", type=click.Choice(FILE_FORMATS), default="npy", show_default=True)
 @click.option("--shard-bytes", default="64MiB", show_default=True, help="About how large a file is.")
-@click.option("--overwrite", is_flag=True, help="Replace other rows that lie there.")
+@click.option("--overwrite", is_flag=True, help="Replace other rows that are there.")
 @quiet
 @storage
 @click.argument("out")
 def write(
     out: str,
-    dtype: Any,
     file_format: str,
     shard_bytes: str,
     overwrite: bool,
     quiet: bool,
-    storage_options: tuple[str, ...],
+    storage_options: dict[str, Any],
     **truth: Any,
 ) -> int:
-    """Write rows to OUT, a folder or a URL; after an interruption, the same command goes on where it was."""
-    computed = planted_rows(**truth)
-    rows: ComputedRows = planted.rows(computed.truth, computed.n, seed=computed.seed, dtype=dtype)
+    """Write rows to OUT, a folder or a URL; after an interruption, the same command continues."""
+    rows = planted_rows(**truth)
     row_bytes = (rows.features + 1) * rows.dtype.itemsize
-    with _shown("writing", rows.n, row_bytes, quiet) as progress:
+    with _progress("writing", quiet, rows.n, row_bytes) as progress:
         disk = planted.write(
             rows,
             out,
@@ -57,7 +73,7 @@ def write(
             shard_bytes=shard_bytes,
             overwrite=overwrite,
             progress=progress,
-            storage_options=_options(storage_options),
+            storage_options=storage_options,
         )
     click.echo(f"{disk!r}")
     return 0
@@ -69,9 +85,9 @@ def write(
 @as_json
 @storage
 @click.argument("folder")
-def info(folder: str, memory: str, batch_size: int, as_json: bool, storage_options: tuple[str, ...]) -> int:
-    """Tell what lies in FOLDER, and how well a loader will shuffle it; only the manifest is read."""
-    disk = planted.open(folder, storage_options=_options(storage_options))
+def info(folder: str, memory: str, batch_size: int, as_json: bool, storage_options: dict[str, Any]) -> int:
+    """Say which rows are in FOLDER, and how well a loader will shuffle them; only the manifest is read."""
+    disk = planted.open(folder, storage_options=storage_options)
     facts = _facts(disk, memory, batch_size)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -138,11 +154,10 @@ def _lines(disk: DiskRows, facts: dict[str, Any]) -> dict[str, str]:
 @quiet
 @storage
 @click.argument("folder")
-def verify(folder: str, repair: bool, as_json: bool, quiet: bool, storage_options: tuple[str, ...]) -> int:
+def verify(folder: str, repair: bool, as_json: bool, quiet: bool, storage_options: dict[str, Any]) -> int:
     """Compare every byte in FOLDER with its checksum; exit status 1 if something is wrong and was not mended."""
-    options = _options(storage_options)
-    with _shown("verifying", None, None, quiet) as progress:
-        found = planted.verify(folder, repair=repair, progress=progress, storage_options=options)
+    with _progress("verifying", quiet) as progress:
+        found = planted.verify(folder, repair=repair, progress=progress, storage_options=storage_options)
     if as_json:
         faults = [
             {"file": fault.file, "kind": fault.kind, "blocks": list(fault.blocks), "mended": fault.mended}
@@ -161,8 +176,8 @@ COMMANDS: Final = (write, info, verify)
 
 
 @contextmanager
-def _shown(
-    what: str, rows: int | None, row_bytes: int | None, quiet: bool
+def _progress(
+    what: str, quiet: bool, rows: int | None = None, row_bytes: int | None = None
 ) -> Iterator[Callable[[int, int], None] | None]:
     """A bar with the rate and the time left, on standard error; none if that is no terminal."""
     from rich.console import Console
@@ -183,20 +198,6 @@ def _shown(
             progress.update(task, completed=done, total=total, rate=text if speed else "")
 
         yield show
-
-
-def _options(words: tuple[str, ...]) -> dict[str, Any]:
-    """Options for fsspec: values are JSON where they can be read as such, else text."""
-    options: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name or not equals:
-            raise InvalidValueError(f"--storage-option {word!r} must be a name and a value: write anon=true")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _size(count: int) -> str:

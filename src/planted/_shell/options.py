@@ -1,7 +1,4 @@
-"""What several commands of the shell take: the truth and the rows, as options.
-
-What comes in: words of a command line. What goes out: numbers, and computed rows.
-"""
+"""Options that several commands of the shell take: the truth and its rows, their type, JSON."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -53,6 +50,9 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 COUNT, NUMBERS = _Count(), _Numbers()
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+dtype = click.option("--dtype", default="float32", show_default=True, help="float32 or float64.")
+
 
 def planted_options(command: Command) -> Command:
     """The options that say what is planted."""
@@ -70,12 +70,19 @@ def planted_options(command: Command) -> Command:
 
 
 def planted_rows(
-    weights: list[float] | None, intercept: float, features: int | None, noise: float, rows: int, seed: int
+    weights: list[float] | None,
+    intercept: float,
+    features: int | None,
+    noise: float,
+    rows: int,
+    seed: int,
+    dtype: Any = "float32",
 ) -> ComputedRows:
+    """The rows that `planted_options` describe."""
     if weights is not None and features is not None and len(weights) != features:
         raise InvalidValueError(f"--weights has {len(weights)} numbers, --features is {features}: give one of them")
     if weights is None:
         weights = list(BOOK_WEIGHTS)
         if features not in (None, len(BOOK_WEIGHTS)):
             weights = planted.weights(features, seed=seed).tolist()
-    return planted.regression(weights, intercept, noise=noise, n=rows, seed=seed)
+    return planted.regression(weights, intercept, noise=noise, n=rows, seed=seed, dtype=dtype)

@@ -1,24 +1,28 @@
 """The picture of a demonstration: the data, the loss, and the parameters against the truth.
 
-What comes in: rows, losses per epoch and a report. What goes out: a file. Drawn on a figure of its own, so that no
-global state of Matplotlib is touched.
+It is drawn on a figure of its own, so that Matplotlib's global state stays as it is.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from planted._learn import Report
 from planted._rows import Rows
 
-POINTS = 1000
+POINTS: Final = 1000
 INK, PLANT, SOIL, LEAF = "#333333", "#2f7d32", "#b9770e", "#1565c0"
 
 
 def picture(path: Path, rows: Rows, losses: Sequence[tuple[float, float]], report: Report) -> None:
-    """Draw the three panels and write them to `path`; its suffix chooses the format."""
+    """Draw the picture and write it to `path`; its suffix chooses the format."""
+    drawn(rows, losses, report).savefig(path)
+
+
+def drawn(rows: Rows, losses: Sequence[tuple[float, float]], report: Report) -> Any:
+    """The three panels, as a Matplotlib figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.2), dpi=120, layout="constrained")
@@ -31,7 +35,7 @@ def picture(path: Path, rows: Rows, losses: Sequence[tuple[float, float]], repor
         axes.title.set_fontsize(11)
     verdict = "found" if report.passed else "NOT found"
     figure.suptitle(f"y = Xw + b + noise: the planted answer was {verdict}", color=PLANT if report.passed else SOIL)
-    figure.savefig(path)
+    return figure
 
 
 def _data(axes: Any, rows: Rows) -> None:
@@ -61,9 +65,9 @@ def _loss(axes: Any, losses: Sequence[tuple[float, float]], noise: float) -> Non
 
 def _parameters(axes: Any, report: Report) -> None:
     shown = report.shown()
-    planted = {"b": report.fit.b, **{f"w[{j}]": float(w) for j, w in enumerate(report.fit.w)}}
+    fitted = {"b": report.fit.b, **{f"w[{j}]": float(w) for j, w in enumerate(report.fit.w)}}
     places = np.arange(len(shown))[::-1]
-    fit = [(planted[p.name] - p.truth) / p.standard_error for p in shown]
+    fit = [(fitted[p.name] - p.truth) / p.standard_error for p in shown]
     axes.axvline(0, color=PLANT, linewidth=1.5, label="truth")
     axes.errorbar(fit, places, xerr=1.96, fmt="|", color=INK, capsize=4, label="least squares, 95% interval")
     axes.plot([p.z for p in shown], places, "D", color=SOIL, markersize=5, label="the learner", linestyle="none")
