@@ -150,6 +150,11 @@ def rows_like(rows: Any, name: str = "rows") -> Any:
     return rows
 
 
+def length(rows: Any) -> int:
+    """How many rows or items there are; Python's own ``len`` ends at 2^63 - 1."""
+    return int(rows.__len__())
+
+
 def row_numbers(rows: object, n: int, name: str = "row number") -> RowNumbers:
     """Numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type."""
     if isinstance(rows, range):

@@ -1,6 +1,6 @@
 """Global batches: how the order of an epoch is cut into batches, and how each batch is divided over ranks.
 
-What comes in: how many rows there are, and the settings. What goes out: positions in the epoch's order.
+Positions are those of rows in the epoch's order. The vocabulary:
 
 - *global batch* k: positions k B to (k + 1) B of the epoch's order, the same ones for any number of ranks.
 - *tail*: what becomes of the rows at the end of an epoch that do not fill a batch. They are kept as a shorter batch,
@@ -85,6 +85,6 @@ class GlobalBatches:
         return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
 
     def padding(self, chunk: Chunk) -> RowNumbers:
-        """The positions that come again behind those: the first of the epoch, and once more if it is very short."""
+        """The positions that are repeated after those: the first of the epoch, and once more if it is very short."""
         end = chunk.batches.start * self.batch_size + self.share(self.batch_size)[1]
         return np.arange(end - chunk.padding, end, dtype=np.int64) % max(1, self.n)

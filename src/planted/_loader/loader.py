@@ -1,61 +1,44 @@
 """The loader: rows in minibatches, epoch after epoch, in a known order, resumable anywhere.
 
 What comes in: rows (anything with a length and a vectorised ``take``) and an order. What goes out: minibatches of the
-framework's arrays. Rows on disk are read in blocks, through `_pool`. The vocabulary:
+framework's arrays. Rows on disk are read in blocks, through `pool`. The vocabulary:
 
 - *epoch*: one reading of all rows; each ``for`` over a loader is the next epoch, in a new order if it shuffles.
 - *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
-  takes its share of every global batch (`_batches` says which), so the global batches are the same for any number of
-  ranks, and all ranks count equally many steps.
-- *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and handed out as slices.
+  takes its share of every global batch (`batches` says which), so the global batches are the same for any number of
+  ranks, and all ranks take equally many steps.
+- *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and delivered as slices.
   That is why a batch of 32 costs little Python. Its memory is used again only when the last of its batches is gone:
   batches are the caller's own.
 - *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import numpy as np
 
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._input import bytes_of, flag, integer, rows_like, seed_and_salt, spelled
+from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_salt, spelled
 from planted._loader.batches import Chunk, GlobalBatches, Tail
+from planted._loader.chunks import Filled, filled
 from planted._loader.pool import ChunkRequest, PoolReader
-from planted._machine import BACKGROUND, Workers, cores
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
-from planted._pipeline import Batches, Steps, cutter, process
+from planted._pipeline import Cursor, Epochs, LoaderSource, StreamMethods, rank_and_world_size, splitter
 
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
-CUT_BATCHES: Final = 512  # at once; the views of many thousands would drive rows out of the caches
 BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
-ABSENT: Final = {"pad_last": False}  # what a state means that does not say
-NOT_ALWAYS: Final = BLOCK_SETTINGS | set(ABSENT)
+DEFAULTS: Final = {"pad_last": False}  # of settings that may be absent from a state
+OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
 
-Wanted = TypeVar("Wanted")
 Shuffle: TypeAlias = bool | Literal["blocks", "rows"]
 
 
-@dataclass(slots=True)
-class _Cursor:
-    """Where an iterator is: the batches of this epoch that it has handed out."""
-
-    epoch: int
-    batch: int
-
-
-class _Filled(NamedTuple):
-    """A chunk's arrays (X, y and perhaps row numbers), to be cut into batches of `size` rows."""
-
-    arrays: tuple[Any, ...]
-    size: int
-
-
-class Loader(Steps):
+class Loader(Epochs[tuple[Any, ...]], StreamMethods):
     """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
+
+    Each ``for`` over a loader is the next epoch: tuples (X, y), or (X, y, row numbers).
 
     Parameters
     ----------
@@ -137,7 +120,8 @@ class Loader(Steps):
         prefetch: int = 2,
         memory: int | str = "256MiB",
     ) -> None:
-        if isinstance(rows, Steps):
+        super().__init__()
+        if isinstance(rows, StreamMethods):
             raise InvalidTypeError(f"{rows!r} is a stream, not rows: batch it with its own method batch(size)")
         if fresh and not hasattr(rows, "fresh"):
             raise InvalidValueError(
@@ -150,23 +134,20 @@ class Loader(Steps):
         if self.drop_last and self.pad_last:
             raise InvalidValueError("drop_last=True and pad_last=True exclude each other: choose one")
         self.seed, self.salt = seed_and_salt(seed, salt)
-        cutter(framework)  # now, not in the first epoch
+        splitter(framework)  # refuses an unknown one now, not in the first epoch
         self.framework = framework
         self.fresh = flag(fresh, "fresh")
         self.with_index = flag(with_index, "with_index")
         self._ahead = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
         self.memory = bytes_of(memory, "memory")
         self._plan: PoolPlan | None = plan_pool(rows, self.memory) if self.shuffle == "blocks" else None
-        self._n = int(getattr(rows, "n", None) or len(rows))
+        self._n = length(rows)
         self.rank, self.world_size = self._placed(rank, world_size)
-        self._next = (0, 0)
-        self._cursor: _Cursor | None = None
         self._fingerprint: str | None = None
 
     @property
-    def _stage(self) -> Batches:
-        """The source of the pipelines that begin here."""
-        return Batches(self, self.read, self._settings)
+    def _stage(self) -> LoaderSource:
+        return LoaderSource(self, self._settings)
 
     @property
     def _global(self) -> GlobalBatches:
@@ -174,11 +155,11 @@ class Loader(Steps):
         return GlobalBatches(self._n, self.batch_size, self.rank, self.world_size, tail)
 
     def _placed(self, rank: object, world_size: object) -> tuple[int, int]:
-        """Rank and world size, checked, or asked of the framework."""
+        """Rank and world size, as given or as the framework says."""
         if isinstance(rank, str) and rank == "auto":
             if world_size != 1:
                 raise InvalidValueError(f"world_size={world_size!r} with rank='auto', which sets it: leave it out")
-            rank, world_size = process(self.framework)
+            rank, world_size = rank_and_world_size(self.framework)
         world = integer(world_size, "world_size", minimum=1, remedy="use the number of ranks")
         if world > self.batch_size:
             raise InvalidValueError(
@@ -192,13 +173,6 @@ class Loader(Steps):
     def __len__(self) -> int:
         """How many batches an epoch has."""
         return len(self._global)
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """The next epoch: tuples (X, y), or (X, y, row numbers)."""
-        epoch, batch = self._next
-        self._next = (epoch + 1, 0)
-        self._cursor = cursor = _Cursor(epoch, batch)
-        return self._batches(cursor)
 
     def read(self, epoch: int, batch: int = 0, step: int = 1) -> Iterator[tuple[Any, ...]]:
         """Batches ``batch``, ``batch + step``, ... of an epoch; the loader itself stays where it is.
@@ -223,24 +197,14 @@ class Loader(Steps):
         epoch = integer(epoch, "epoch", minimum=0, remedy="epochs count from 0")
         batch = integer(batch, "batch", minimum=0, remedy="batches count from 0")
         step = integer(step, "step", minimum=1, remedy="use 1 to read every batch")
-        return self._batches(_Cursor(epoch, batch), step)
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that the next ``for`` reads."""
-        return self._next[0]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next ``for`` read this epoch, from its start."""
-        self._next = (integer(epoch, "epoch", minimum=0, remedy="epochs count from 0"), 0)
-        self._cursor = None
+        return self._items(Cursor(epoch, batch), step)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader is, as a small dict for JSON: what was handed out counts, what was made ahead does not."""
-        epoch, batch = self._next if self._cursor is None else (self._cursor.epoch, self._cursor.batch)
+        """Where the loader is, as a small dict for JSON: what was delivered counts, what was made ahead does not."""
+        epoch, batch = self._where()
         if batch and batch >= len(self):
             epoch, batch = epoch + 1, 0
-        return {"epoch": epoch, "batch": batch, **self._settings()}
+        return {"epoch": epoch, "batch": batch or 0, **self._settings()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next ``for`` go on where `state_dict` was taken, at no cost, on any number of ranks.
@@ -252,20 +216,18 @@ class Loader(Steps):
         """
         expected = self._settings()
         names = {"epoch", "batch", *expected}
-        if not isinstance(state, Mapping) or set(state) - NOT_ALWAYS != names - NOT_ALWAYS:
+        if not isinstance(state, Mapping) or set(state) - OPTIONAL != names - OPTIONAL:
             raise StateError(f"state={state!r} is not a loader's state: pass what loader.state_dict() returned")
-        for name, value in {**ABSENT, **expected}.items():
-            found = state.get(name, ABSENT.get(name))
+        for name, value in {**DEFAULTS, **expected}.items():
+            found = state.get(name, DEFAULTS.get(name))
             if found != value or type(found) is not type(value):
                 remedy = "load it into a loader of the same rows and settings"
                 if name in BLOCK_SETTINGS:
                     remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
                 raise StateError(f"the state has {name}={found!r}, this loader {name}={value!r}: {remedy}")
-        epoch = integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0")
         last = max(0, len(self) - 1)
         batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
-        self._next = (epoch, batch)
-        self._cursor = None
+        self._go_to(state["epoch"], batch, "state['epoch']")
 
     def __repr__(self) -> str:
         """The settings that differ from the defaults."""
@@ -299,18 +261,20 @@ class Loader(Steps):
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
-    def _batches(self, cursor: _Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
-        wanted = range(cursor.batch, len(self), step)
-        filled = self._read_blocks if self._plan is not None else self._take_rows
-        cut = cutter(self.framework)
-        for arrays, size in filled(cursor.epoch, wanted) if wanted else ():
-            # cut here, not in the thread that filled it: making views holds the GIL, so it cannot be shared out
-            for part in _parts(arrays, CUT_BATCHES * size):
-                for batch in zip(*(cut(array, size) for array in part), strict=True):
-                    cursor.batch += step
+    def _items(self, cursor: Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
+        first = cursor.position or 0
+        wanted = range(first, len(self), step)
+        chunks = self._read_blocks if self._plan is not None else self._take_rows
+        split = splitter(self.framework)
+        cursor.position = first
+        for chunk in chunks(cursor.epoch, wanted) if wanted else ():
+            # split here, not in the thread that filled it: making views holds the GIL, so threads cannot share it
+            for part in chunk.parts():
+                for batch in zip(*(split(array, chunk.size) for array in part), strict=True):
+                    cursor.position += step
                     yield batch
 
-    def _take_rows(self, epoch: int, wanted: range) -> Iterator[_Filled]:
+    def _take_rows(self, epoch: int, wanted: range) -> Iterator[Filled]:
         """Chunks of rows that are taken by number."""
         source, offset = self.rows, 0
         if self.fresh:
@@ -322,17 +286,17 @@ class Loader(Steps):
 
         batches = self._global
 
-        def make(chunk: Chunk) -> _Filled:
+        def fill(chunk: Chunk) -> Filled:
             numbers = order.take(batches.positions(chunk))
             if chunk.padding:
                 numbers = np.concatenate([numbers, order.take(batches.padding(chunk))])
             arrays = tuple(source.take(numbers))
-            return _Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
+            return Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
         per_chunk = self._batches_a_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
-        return _made(batches.chunks(wanted, per_chunk), make, self._chunks_ahead(wanted, per_chunk))
+        return filled(batches.chunks(wanted, per_chunk), fill, self._chunks_ahead(wanted, per_chunk))
 
-    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[_Filled]:
+    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[Filled]:
         """Chunks of rows that are gathered from pools of blocks."""
         plan = self._plan
         assert plan is not None
@@ -343,49 +307,23 @@ class Loader(Steps):
         positions = map(batches.positions, batches.chunks(wanted, per_chunk))
         reader = PoolReader(self.rows, order, plan.slots, positions, with_index=self.with_index)
 
-        def make(requested: tuple[ChunkRequest, Chunk]) -> _Filled:
+        def fill(requested: tuple[ChunkRequest, Chunk]) -> Filled:
             request, chunk = requested
             arrays = reader.gather(request)
             if chunk.padding:  # rows of the first pool, which is long gone
                 numbers = order.take(batches.padding(chunk))
                 again = (*self.rows.take(numbers), numbers)
                 arrays = tuple(map(np.concatenate, zip(arrays, again, strict=False)))
-            return _Filled(arrays, chunk.size)
+            return Filled(arrays, chunk.size)
 
         requested = ((reader.request(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
-        return _made(requested, make, self._chunks_ahead(wanted, per_chunk), reader.close)
+        return filled(requested, fill, self._chunks_ahead(wanted, per_chunk), reader.close)
 
     def _batches_a_chunk(self, row_bytes: int, limit: int) -> int:
         return max(1, limit // max(1, row_bytes * self._global.largest()))
 
     def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:
         return self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
-
-
-def _parts(arrays: tuple[Any, ...], rows: int) -> Iterator[tuple[Any, ...]]:
-    """The arrays, cut into parts of so many rows; themselves if they have no more."""
-    if len(arrays[0]) <= rows:
-        yield arrays
-        return
-    for first in range(0, len(arrays[0]), rows):
-        yield tuple(array[first : first + rows] for array in arrays)
-
-
-def _made(
-    chunks: Iterator[Wanted], make: Callable[[Wanted], _Filled], ahead: int, close: Callable[[], object] = int
-) -> Iterator[_Filled]:
-    """The chunks, filled: `ahead` of them by background threads, before they are asked for."""
-    # `close` first: a chunk may wait for what only those give back that are cancelled then
-    workers = Workers(min(ahead, cores()), BACKGROUND, close)
-    with workers, workers:  # also when the loop is abandoned or interrupted: what is running ends within one chunk
-        if not ahead:
-            yield from map(make, chunks)
-        for chunk in itertools.islice(chunks, ahead):
-            workers.submit(make, chunk)
-        while workers:
-            for chunk in itertools.islice(chunks, 1):
-                workers.submit(make, chunk)
-            yield workers.result()
 
 
 def _shuffle(value: object, rows: Any) -> Shuffle:

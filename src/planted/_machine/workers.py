@@ -39,14 +39,14 @@ _starting: Final[set[int]] = set()  # the threads that start others
 
 
 class Workers:
-    """`count` threads, started with the first job; `first` is called when they are closed, before anything else.
+    """`count` threads, started with the first job; `on_close` is called when they are closed, before anything else.
 
     Use them as ``with workers, workers:``. That closes them twice, for a signal's handler may raise before the first
     `close` has begun.
     """
 
-    def __init__(self, count: int, name: str, first: Callable[[], object] = int) -> None:
-        self._count, self._name, self._first = count, name, first
+    def __init__(self, count: int, name: str, on_close: Callable[[], object] | None = None) -> None:
+        self._count, self._name, self._on_close = count, name, on_close
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._promises: deque[Promise] = deque()
         self._threads: list[threading.Thread] = []
@@ -84,7 +84,8 @@ class Workers:
         if is_of_another(self._process):
             return False
         self._closed = True
-        self._first()
+        if self._on_close is not None:
+            self._on_close()
         with suppress(Empty):
             while True:
                 if job := self._jobs.get_nowait():

@@ -1,7 +1,7 @@
-"""The frameworks that planted speaks to, found by name and loaded only when one is asked for.
+"""The frameworks that planted knows, found by name and imported only when one is asked for.
 
-What comes in: a framework's name. What goes out, from planted's public module of that name: the function that cuts an
-array into that framework's minibatches, and which of how many processes this one is.
+What planted needs of a framework it asks of the public module of that name, its door: how an array is split into that
+framework's minibatches, and which of how many processes this one is.
 """
 
 import importlib
@@ -12,13 +12,13 @@ import numpy as np
 
 from planted._errors import InvalidValueError
 
-FRAMEWORKS: Final = ("jax", "mxnet", "tensorflow", "torch")  # planted's public module of each name is its door
+FRAMEWORKS: Final = ("jax", "mxnet", "tensorflow", "torch")  # each has a door
 
-Cut: TypeAlias = Callable[[Any, int], Sequence[Any]]
+SplitBatches: TypeAlias = Callable[[Any, int], Sequence[Any]]
 
 
-def cutter(framework: str) -> Cut:
-    """The function that cuts an array into the framework's minibatches of so many rows.
+def splitter(framework: str) -> SplitBatches:
+    """The function that splits an array into the framework's minibatches of so many rows.
 
     Raises
     ------
@@ -29,18 +29,18 @@ def cutter(framework: str) -> Cut:
 
     Examples
     --------
-    >>> [part.tolist() for part in cutter("numpy")(np.arange(5), 2)]
+    >>> [part.tolist() for part in splitter("numpy")(np.arange(5), 2)]
     [[0, 1], [2, 3], [4]]
     """
     if framework == "numpy":
         return _slices
     if framework not in FRAMEWORKS:
         raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, FRAMEWORKS))}")
-    cut: Cut = importlib.import_module(f"planted.{framework}").minibatches
-    return cut
+    split: SplitBatches = importlib.import_module(f"planted.{framework}").minibatches
+    return split
 
 
-def process(framework: str) -> tuple[int, int]:
+def rank_and_world_size(framework: str) -> tuple[int, int]:
     """Which process of how many this one is, as the framework was told.
 
     Raises
@@ -50,13 +50,14 @@ def process(framework: str) -> tuple[int, int]:
     ProcessGroupError
         If it has not been told.
     """
-    named = None if framework == "numpy" else getattr(importlib.import_module(f"planted.{framework}"), "process", None)
-    if named is None:
+    door = None if framework == "numpy" else importlib.import_module(f"planted.{framework}")
+    process = getattr(door, "process", None)
+    if process is None:
         raise InvalidValueError(
             f"rank='auto' with framework={framework!r}, which knows no ranks: use framework='torch' or 'jax', or pass "
             "rank= and world_size="
         )
-    rank, world_size = named()
+    rank, world_size = process()
     return int(rank), int(world_size)
 
 

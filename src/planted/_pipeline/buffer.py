@@ -1,7 +1,7 @@
 """The buffered shuffle: a random order of a stream that need not fit in memory, and need not end.
 
-What comes in: a stage, and the size of the buffer. What goes out: its items in random order. As in ``tf.data``: the
-buffer is filled, then a random item leaves and the next one takes its slot; at the end the buffer is emptied.
+As in ``tf.data``: the buffer is filled, then a random item leaves and the next one takes its slot; at the end the
+buffer is emptied.
 
 Emission t leaves from slot ``floor(u r / 2^64)`` of the r slots that hold an item. u is words 0 and 1 (low first) of
 Philox at counter (t, 0, 0, 0), with words 0 and 1 of the key of purpose "buffer" and of the seed, the epoch and the
@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._errors import StateError
-from planted._pipeline.sources import Items, Position, Stage
-from planted._pipeline.steps import arguments, same_length, text
+from planted._pipeline.stages import Items, Position
+from planted._pipeline.steps import Step
 from planted._rows import key_words, row_words
 
 CHOICES_AT_ONCE: Final = 1024
@@ -29,15 +29,14 @@ Key: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class BufferedShuffle:
+class BufferedShuffle(Step):
     """Items in random order, through a buffer of `size` of them.
 
-    A position is [emitted, came in, position before]: how many items left; how many came in, or 0 while that is not
+    A position is [emitted, came in, position before]: how many items left; how many there are, or 0 while that is not
     known; and the position, in the stage before, before the oldest item in the buffer. From there items are read
     again: about size ln(size) of them, wherever the epoch is.
     """
 
-    upstream: Stage
     size: int
     seed: int = 0
     salt: str = ""
@@ -116,7 +115,8 @@ class BufferedShuffle:
         filled: list[int] = np.where(contents < 0, np.arange(self.size), contents).tolist()
         return filled
 
-    length, settings, __repr__ = same_length, arguments, text
+    def length(self) -> float:
+        return self.upstream.length()
 
 
 def _slots(key: Key, first: int, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

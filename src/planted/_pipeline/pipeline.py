@@ -5,33 +5,37 @@ one after another, after the steps that were asked for. The vocabulary:
 
 - *item*: whatever the source gives: a minibatch, a row, a line. A tuple such as (X, y) is handed to a function of the
   user's as several arguments, anything else as one.
-- *step*: a method of `Steps`. It returns a new pipeline and reads nothing; a pipeline itself never changes but for
-  where it stands.
-- *epoch*: one reading of the source; each ``for`` is the next one. A loader shuffles anew in each.
+- *step*: a method of `StreamMethods`. It returns a new pipeline and reads nothing; of a pipeline itself nothing changes
+  but where it stands.
+- *epoch*: one reading of the source; each ``for`` is the next one. A loader shuffles each in another order.
 - *state*: (epoch, position), a small dict for JSON, whatever the steps hold. A buffer is read again, not saved.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._input import integer, seed_and_salt
-from planted._pipeline.adapters import cutter
+from planted._input import flag, integer, seed_and_salt
+from planted._pipeline.adapters import splitter
+from planted._pipeline.arrays import Arrays
 from planted._pipeline.buffer import BufferedShuffle
-from planted._pipeline.sources import Arrays, Once, Position, RowStream, Stage, short, stage_of
-from planted._pipeline.steps import Batched, Filter, Map, Prefetch, Repeat, Take, chain
+from planted._pipeline.epochs import Cursor, Epochs
+from planted._pipeline.sources import IteratorSource, RowSource, stage_of
+from planted._pipeline.stages import Stage, difference, is_position, short
+from planted._pipeline.steps import BatchStep, Filter, Map, Prefetch, Repeat, Take
 
 STATE_VERSION: Final = 1
 BUFFER_LIMIT: Final = 1 << 31
 
 
-class Steps:
+class StreamMethods(ABC):
     """What can be done to a stream of items, the same for a `Loader` and a `Pipeline`: each method adds a step."""
 
     @property
+    @abstractmethod
     def _stage(self) -> Stage:
-        raise NotImplementedError
+        """What the steps follow."""
 
     def map(self, f: Callable[..., Any]) -> "Pipeline":
         """Each item, as a function of yours changes it.
@@ -113,8 +117,8 @@ class Steps:
         """
         if times is not None:
             times = integer(times, "times", minimum=1, remedy="use None to repeat endlessly")
-        source = chain(self._stage)[0]
-        if times != 1 and isinstance(source, Once):
+        source = self._stage.chain()[0]
+        if times != 1 and isinstance(source, IteratorSource):
             raise InvalidValueError(
                 f"{source!r} is an iterator, which can be read once, so it cannot be repeated: pass a function that "
                 "makes it, such as Pipeline(lambda: open(path))"
@@ -227,21 +231,12 @@ class Steps:
         [(array([1., 2.]), array([2.5, 5. ])), (array([3.]), array([7.5]))]
         """
         size = integer(size, "size", minimum=1, remedy="use 1 or more items a batch")
-        if not isinstance(drop_last, bool):
-            raise InvalidTypeError(f"drop_last={drop_last!r} must be True or False")
-        cutter(framework)
-        return Pipeline(Batched(self._stage, size, drop_last, framework))
+        drop_last = flag(drop_last, "drop_last")
+        splitter(framework)  # refuses an unknown one now, not in the first epoch
+        return Pipeline(BatchStep(self._stage, size, drop_last, framework))
 
 
-@dataclass(slots=True)
-class _Cursor:
-    """Where an iterator is: behind the last item that it delivered."""
-
-    epoch: int
-    position: Position
-
-
-class Pipeline(Steps):
+class Pipeline(Epochs[Any], StreamMethods):
     """A stream of items from any source, to which steps can be added; each ``for`` over it is the next epoch.
 
     Parameters
@@ -280,10 +275,9 @@ class Pipeline(Steps):
     """
 
     def __init__(self, source: Any) -> None:
+        super().__init__()
         # of a loader or another pipeline, what it reads, not where it stands
-        self._last = source._stage if isinstance(source, Steps) else stage_of(source)  # noqa: SLF001
-        self._next: tuple[int, Position] = (0, None)
-        self._cursor: _Cursor | None = None
+        self._last = source._stage if isinstance(source, StreamMethods) else stage_of(source)  # noqa: SLF001
 
     @classmethod
     def from_arrays(cls, *arrays: Any) -> "Pipeline":
@@ -309,7 +303,7 @@ class Pipeline(Steps):
         >>> X.shape, y.shape
         ((50, 2), (50,))
         """
-        return cls(RowStream(Arrays(arrays)))
+        return cls(RowSource(Arrays(arrays)))
 
     @property
     def _stage(self) -> Stage:
@@ -323,37 +317,20 @@ class Pipeline(Steps):
         Raises
         ------
         InvalidTypeError
-            If nobody knows, as after a filter, or if it is endless; the message names the step.
+            If that is not known, as after a filter, or if it is endless; the message names the step.
         """
         length = self._stage.length()
         if length == float("inf"):
             raise InvalidTypeError(f"{self!r} has no length, since it repeats endlessly: end it with take(k)")
         return int(length)
 
-    def __iter__(self) -> Iterator[Any]:
-        """The items of the next epoch."""
-        epoch, position = self._next
-        self._next = (epoch + 1, None)
-        self._cursor = cursor = _Cursor(epoch, position)
-        return self._items(cursor)
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that the next ``for`` reads."""
-        return self._next[0]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next ``for`` read this epoch, from its start."""
-        self._next = (integer(epoch, "epoch", minimum=0, remedy="epochs count from 0"), None)
-        self._cursor = None
-
     def state_dict(self) -> dict[str, Any]:
         """Where the pipeline is, as a small dict for JSON: what was delivered counts, what was made ahead does not."""
-        epoch, position = self._next if self._cursor is None else (self._cursor.epoch, self._cursor.position)
+        epoch, position = self._where()
         return {"version": STATE_VERSION, "epoch": epoch, "position": position, "steps": self._settings()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next ``for`` go on right behind the last item that was delivered when the state was taken.
+        """Let the next ``for`` go on after the last item that was delivered when the state was taken.
 
         Of a user's function the state knows the name only: whether it is the same is the user's to know.
 
@@ -368,16 +345,12 @@ class Pipeline(Steps):
             )
         if state["version"] != STATE_VERSION:
             raise StateError(f"the state has version={state['version']!r}, this pipeline version={STATE_VERSION}")
-        reason = _difference(state["steps"], self._settings())
+        reason = difference(state["steps"], self._settings())
         if reason:
             raise StateError(f"the state {reason}: load it into a pipeline of the same source and steps")
-        if not _fits(chain(self._stage), state["position"]):
+        if not is_position(self._stage.chain(), state["position"]):
             raise StateError(f"the state has position={short(state['position'])}, which is none of {self!r}")
-        self._next = (
-            integer(state["epoch"], "state['epoch']", minimum=0, remedy="epochs count from 0"),
-            state["position"],
-        )
-        self._cursor = None
+        self._go_to(state["epoch"], state["position"], "state['epoch']")
 
     def __repr__(self) -> str:
         """The chain as it was written."""
@@ -385,14 +358,14 @@ class Pipeline(Steps):
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
-    def _items(self, cursor: _Cursor) -> Iterator[Any]:
+    def _items(self, cursor: Cursor) -> Iterator[Any]:
         for item, position in self._stage.open(cursor.epoch, cursor.position):
             cursor.position = position
             yield item
         cursor.epoch, cursor.position = cursor.epoch + 1, None
 
     def _settings(self) -> list[dict[str, Any]]:
-        return [stage.settings() for stage in chain(self._stage)]
+        return [stage.settings() for stage in self._stage.chain()]
 
 
 def _function(value: Any, name: str) -> Callable[..., Any]:
@@ -400,37 +373,3 @@ def _function(value: Any, name: str) -> Callable[..., Any]:
         raise InvalidTypeError(f"{name}={short(value)} must be a function: pass one that takes an item")
     function: Callable[..., Any] = value
     return function
-
-
-def _difference(found: Any, expected: list[dict[str, Any]]) -> str:
-    """In what the steps of a state differ from those of a pipeline, or nothing."""
-    names = [step.get("step") if isinstance(step, Mapping) else step for step in found] if _listed(found) else [found]
-    if names != [step["step"] for step in expected]:
-        written = " -> ".join(step["step"] for step in expected)
-        return f"has the steps {' -> '.join(map(str, names))}, this pipeline {written}"
-    for old, new in zip(found, expected, strict=True):
-        for name in sorted({*old, *new}, key=str):
-            if old.get(name) != new.get(name):
-                return f"has {new['step']} {name}={short(old.get(name))}, this pipeline {name}={new.get(name)!r}"
-    return ""
-
-
-def _listed(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
-
-
-def _fits(stages: list[Stage], position: Position) -> bool:
-    """Whether a position is one of these stages: counters of each step, and the source's number, or None."""
-    for stage in reversed(stages):
-        counters = getattr(stage, "counters", 0)
-        if position is None:
-            return True
-        if counters:
-            if not _listed(position) or len(position) != counters + 1 or not all(map(_counter, position[:-1])):
-                return False
-            position = position[-1]
-    return position is None or _counter(position)
-
-
-def _counter(value: Any) -> bool:
-    return type(value) is int and value >= 0

@@ -1,8 +1,8 @@
 """The steps of a pipeline: what is done to the items on their way.
 
-What comes in: the stage before (`_sources`), and a step's arguments. What goes out: a stage again. A step that is
-opened at a position opens the stage before at the position that this implies, and passes positions on with the items.
-So what a step holds (a pass, a count, a batch half full) is known from the position behind the last delivered item.
+A step that is opened at a position opens the stage before at the position that this implies, and passes positions on
+with the items. So what a step holds (a pass, a count, a batch half full) is known from the position after the last
+delivered item.
 """
 
 import math
@@ -17,42 +17,35 @@ import numpy.typing as npt
 from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import spelled, to_numpy
 from planted._machine import Workers
-from planted._pipeline.adapters import Cut, cutter
-from planted._pipeline.sources import Batches, Items, Position, Stage, name_of, short, unmeasured
+from planted._pipeline.adapters import SplitBatches, splitter
+from planted._pipeline.stages import Items, Position, Stage, name_of, short
 
 READY: Final = (np.ndarray, np.generic, str, bytes, int, float, complex)  # what NumPy stacks as it is
 
 
-def chain(stage: Stage) -> list[Stage]:
-    """The source and the steps after it, in this order."""
-    before = getattr(stage, "upstream", None)
-    return [stage] if before is None else [*chain(before), stage]
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Step(Stage):
+    """What follows another stage; its fields after `upstream` are the arguments of the method that adds it."""
 
+    upstream: Stage
+    step: ClassVar[str]  # the name of that method, also in states
 
-# ---- what the steps share, by naming it in the class body -----------------------------------------------------
+    def chain(self) -> list[Stage]:
+        return [*self.upstream.chain(), self]
 
+    def settings(self) -> dict[str, Any]:
+        return {"step": self.step, **{field.name: _plain(getattr(self, field.name)) for field in fields(self)[1:]}}
 
-def same_length(self: Any) -> float:
-    """As many items as come in."""
-    length: float = self.upstream.length()
-    return length
-
-
-def arguments(self: Any) -> dict[str, Any]:
-    """The step's name and its arguments, for JSON; of a function, its name."""
-    return {"step": self.step, **{field.name: _plain(getattr(self, field.name)) for field in fields(self)[1:]}}
-
-
-def text(self: Any) -> str:
-    """The chain as it was written."""
-    written = []
-    for field in fields(self)[1:]:
-        value = getattr(self, field.name)
-        if field.default is MISSING:
-            written.append(f"{_plain(value)}")
-        elif value != field.default:
-            written.append(f"{field.name}={value!r}" if isinstance(value, str) else f"{field.name}={_plain(value)}")
-    return f"{self.upstream!r}.{self.step}({', '.join(written)})"
+    def __repr__(self) -> str:
+        """The chain as it was written."""
+        written = []
+        for field in fields(self)[1:]:
+            value = getattr(self, field.name)
+            if field.default is MISSING:
+                written.append(f"{_plain(value)}")
+            elif value != field.default:
+                written.append(f"{field.name}={value!r}" if isinstance(value, str) else f"{field.name}={_plain(value)}")
+        return f"{self.upstream!r}.{self.step}({', '.join(written)})"
 
 
 def _plain(value: Any) -> Any:
@@ -63,21 +56,22 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Map:
+class Map(Step):
     """Each item, as a function of the user's changes it."""
 
-    upstream: Stage
     f: Callable[..., Any]
     step: ClassVar = "map"
 
     def open(self, epoch: int, position: Position) -> Items:
-        """At the same position of the stage before."""
-        batches = any(isinstance(stage, (Batches, Batched)) for stage in chain(self.upstream))
+        batches = any(stage.makes_batches for stage in self.upstream.chain())
         for item, at in self.upstream.open(epoch, position):
             result = _called(self.f, item)
             if batches:
                 self._check(item, result)
             yield result, at
+
+    def length(self) -> float:
+        return self.upstream.length()
 
     def _check(self, item: Any, result: Any) -> None:
         rows = next(_row_counts(item), None)
@@ -88,19 +82,15 @@ class Map:
                     "drop rows with filter, or cut them, before they are batched"
                 )
 
-    length, settings, __repr__ = same_length, arguments, text
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Filter:
+class Filter(Step):
     """The items of which a predicate of the user's is true."""
 
-    upstream: Stage
     predicate: Callable[..., Any]
     step: ClassVar = "filter"
 
     def open(self, epoch: int, position: Position) -> Items:
-        """At the same position of the stage before."""
         for item, at in self.upstream.open(epoch, position):
             if self._holds(item):
                 yield item, at
@@ -119,23 +109,18 @@ class Filter:
         return bool(answer)
 
     def length(self) -> float:
-        """Unknown, even if the number of items that come in is known."""
-        raise unmeasured(self, f"only {name_of(self.predicate)} knows how many items it keeps")
-
-    settings, __repr__ = arguments, text
+        raise self.unmeasured(f"only {name_of(self.predicate)} knows how many items it keeps")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Repeat:
+class Repeat(Step):
     """Several epochs of the stage before, one after another, as one; a position is [pass, position before]."""
 
-    upstream: Stage
     times: int | None = None
     step: ClassVar = "repeat"
     counters: ClassVar = 1
 
     def open(self, epoch: int, position: Position) -> Items:
-        """In the pass that the position names."""
         first, at = position or (0, None)
         for turn in count(first) if self.times is None else range(first, self.times):
             empty = at is None
@@ -149,23 +134,18 @@ class Repeat:
             at = None
 
     def length(self) -> float:
-        """As many times the items that come in, or infinitely many."""
         return math.inf if self.times is None else self.times * self.upstream.length()
-
-    settings, __repr__ = arguments, text
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Take:
-    """The first `k` items; a position is [taken, position before]."""
+class Take(Step):
+    """The first `k` items; after the last one nothing more is read. A position is [taken, position before]."""
 
-    upstream: Stage
     k: int
     step: ClassVar = "take"
     counters: ClassVar = 1
 
     def open(self, epoch: int, position: Position) -> Items:
-        """Without those that were taken; after the last one nothing more is read."""
         taken, at = position or (0, None)
         if taken >= self.k:
             return
@@ -175,22 +155,20 @@ class Take:
                 return
 
     def length(self) -> float:
-        """At most `k`."""
         return min(self.k, self.upstream.length())
-
-    settings, __repr__ = arguments, text
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Prefetch:
-    """The same items, made by one background thread, up to `k` of them before they are asked for."""
+class Prefetch(Step):
+    """The same items, made by one background thread, up to `k` of them before they are asked for.
 
-    upstream: Stage
+    A position is that of the stage before, after the last item that was delivered: those made ahead do not count.
+    """
+
     k: int
     step: ClassVar = "prefetch"
 
     def open(self, epoch: int, position: Position) -> Items:
-        """At the same position of the stage before; what is made ahead does not count until it is delivered."""
         items = self.upstream.open(epoch, position)
         if not self.k:
             yield from items
@@ -207,39 +185,39 @@ class Prefetch:
             if workers.close():  # else the items are in use, and are closed when nobody holds them any more
                 items.close()
 
-    length, settings, __repr__ = same_length, arguments, text
+    def length(self) -> float:
+        return self.upstream.length()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Batched:
-    """Items stacked along a new leading axis, field by field, `size` at a time."""
+class BatchStep(Step):
+    """Items stacked along a new leading axis, field by field, `size` at a time.
 
-    upstream: Stage
+    A position is that of the stage before, after the last item of a batch: nothing is held between batches.
+    """
+
     size: int
     drop_last: bool = False
     framework: str = "numpy"
     step: ClassVar = "batch"
+    makes_batches: ClassVar = True
 
     def open(self, epoch: int, position: Position) -> Items:
-        """Behind the last item of a batch; nothing is held between batches."""
-        cut = cutter(self.framework)
+        split = splitter(self.framework)
         items: list[Any] = []
         for item, at in self.upstream.open(epoch, position):
             items.append(item)
             if len(items) == self.size:
-                yield _stacked(items, cut), at
+                yield _stacked(items, split), at
                 items = []
         if items and not self.drop_last:
-            yield _stacked(items, cut), at
+            yield _stacked(items, split), at
 
     def length(self) -> float:
-        """The items that come in, divided."""
         items = self.upstream.length()
         if items == math.inf:
             return items
         return items // self.size if self.drop_last else -(-items // self.size)
-
-    settings, __repr__ = arguments, text
 
 
 # ---- how it is done -------------------------------------------------------------------------------------------
@@ -261,7 +239,7 @@ def _row_counts(item: Any) -> Iterator[int]:
         yield int(item.shape[0])
 
 
-def _stacked(items: list[Any], cut: Cut, where: str = "item") -> Any:
+def _stacked(items: list[Any], split: SplitBatches, where: str = "item") -> Any:
     """Items of one structure as one: each field stacked along a new leading axis, in the framework's arrays."""
     first = items[0]
     if isinstance(first, (tuple, Mapping)):
@@ -271,10 +249,10 @@ def _stacked(items: list[Any], cut: Cut, where: str = "item") -> Any:
                 "tuples or dicts before batch"
             )
         keys = list(first) if isinstance(first, Mapping) else range(len(first))
-        parts = {key: _stacked([item[key] for item in items], cut, f"{where}[{key!r}]") for key in keys}
+        parts = {key: _stacked([item[key] for item in items], split, f"{where}[{key!r}]") for key in keys}
         return parts if isinstance(first, Mapping) else tuple(parts.values())
     array = _array(items, where)
-    return array if array.dtype.kind in "US" else cut(array, len(array))[0]
+    return array if array.dtype.kind in "US" else split(array, len(array))[0]
 
 
 def _alike(item: Any, first: Any) -> bool:
