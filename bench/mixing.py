@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 import planted
-from planted._order.blocks import plan_pool, quality
+from planted._order import plan_pool, variance_ratio
 
 FEATURES, BATCH, SHARDS, LR = 16, 256, 16, 0.01
 POINTS = 32  # of the curve, an epoch
@@ -110,7 +110,9 @@ if __name__ == "__main__":
             for seed in range(given.runs)
         ]
     full = np.mean([run["full shuffle"][1] for run in runs])
-    print(f"expected variance of batch means: {quality(BATCH, plan.blocks, plan.pool):.3f} times a full shuffle's")
+    print(
+        f"expected variance of batch means: {variance_ratio(BATCH, plan.blocks, plan.pool):.3f} times a full shuffle's"
+    )
     for name in runs[0]:
         ratio = np.mean([run[name][1] for run in runs]) / full
         last = last_epoch([run[name][0] for run in runs])

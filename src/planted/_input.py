@@ -37,16 +37,16 @@ def integer(value: object, name: str, *, minimum: int, maximum: int | None = Non
     rule = f"an integer, at least {minimum}" + ("" if maximum is None else f" and at most {maximum}")
     number = whole(value, name, rule=rule, remedy=remedy)
     if number < minimum or (maximum is not None and number > maximum):
-        raise InvalidValueError(f"{name}={spelled(number)} must be {rule}: {remedy}")
+        raise InvalidValueError(f"{name}={to_json_int(number)} must be {rule}: {remedy}")
     return number
 
 
-def spelled(number: int) -> int | str:
+def to_json_int(number: int) -> int | str:
     """An integer as it is shown and saved: itself, or, beyond 64 bits, its hexadecimal text.
 
     Python refuses to write integers of more than 4300 decimal digits, and JSON readers round those beyond 53 bits.
 
-    >>> spelled(714), spelled(2**64)
+    >>> to_json_int(714), to_json_int(2**64)
     (714, '0x10000000000000000')
     """
     return number if -(1 << 64) < number < 1 << 64 else hex(number)
@@ -185,7 +185,9 @@ def row_numbers(rows: object, n: int, name: str = "row number") -> RowNumbers:
 def _in_range(numbers: Iterable[Any], n: int, name: str) -> None:
     for number in map(int, numbers):
         if not 0 <= number < n:
-            raise RowNumberError(f"{name} {spelled(number)} is outside [0, {n}): they count from 0, and there are {n}")
+            raise RowNumberError(
+                f"{name} {to_json_int(number)} is outside [0, {n}): they count from 0, and there are {n}"
+            )
 
 
 def _is_integer(value: object) -> bool:

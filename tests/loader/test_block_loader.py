@@ -34,8 +34,14 @@ ROW_BYTES = 12
 class Stored:
     """Rows in blocks, as a disk has them, but in memory: with a record of what is read; slow or faulty if wanted."""
 
-    def __init__(self, rows, edges, *, readers=2, merges=(1, 2, 4), at_once=1):
-        self.rows, self.edges, self.readers, self.merges, self.at_once = rows, list(edges), readers, merges, at_once
+    def __init__(self, rows, edges, *, readers=2, merge_factors=(1, 2, 4), at_once=1):
+        self.rows, self.edges, self.readers, self.merge_factors, self.at_once = (
+            rows,
+            list(edges),
+            readers,
+            merge_factors,
+            at_once,
+        )
         self.table = np.concatenate([rows.X, rows.y], axis=1)
         self.forget()
         self.before = lambda start: None  # called before a block is loaded, with the number of its first row
@@ -84,7 +90,7 @@ def stored(n=1000, size=10, first=0, **options):
 
 def memory_for(slots, source, merged=1):
     """A budget that has room for so many blocks."""
-    return -(-slots * source.partition(merged).largest * ROW_BYTES * 8 // 7) + 8
+    return -(-slots * source.partition(merged).size * ROW_BYTES * 8 // 7) + 8
 
 
 def order_of(loader, epoch):
@@ -114,7 +120,7 @@ def sources(draw):
         threads = {"readers": draw(st.integers(1, 4)), "at_once": draw(st.integers(1, 4))}
         return stored(draw(st.integers(0, 300)), size, draw(st.integers(0, size)), **threads)
     edges = [0, *np.cumsum(draw(st.lists(st.integers(1, 30), max_size=25))).tolist()]
-    return Stored(planted.rows(TRUTH, edges[-1], seed=1), edges, merges=draw(st.sampled_from([(1,), (1, 2, 4)])))
+    return Stored(planted.rows(TRUTH, edges[-1], seed=1), edges, merge_factors=draw(st.sampled_from([(1,), (1, 2, 4)])))
 
 
 options = st.fixed_dictionaries(

@@ -14,7 +14,7 @@ from scipy import stats
 from planted import permutation
 from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._input import bytes_of
-from planted._order.blocks import BlockOrder, Blocks, plan_pool, quality
+from planted._order.blocks import BlockOrder, Blocks, plan_pool, variance_ratio
 from planted._order.permutation import Permutation
 
 FALSE_FAIL = 1e-5  # of one test
@@ -61,10 +61,10 @@ def test_blocks_are_what_lies_between_their_edges(case):
     assert blocks.starts(backwards).tolist() == edges[:-1][::-1]
     assert blocks.sizes(backwards).tolist() == sizes[::-1]
     if count:
-        assert blocks.largest == max(sizes)
-        assert blocks.odd.tolist() == [i for i, size in enumerate(sizes) if size < max(sizes)]
+        assert blocks.size == max(sizes)
+        assert blocks.short_blocks.tolist() == [i for i, size in enumerate(sizes) if size < max(sizes)]
     else:
-        assert blocks.odd.tolist() == []
+        assert blocks.short_blocks.tolist() == []
     assert blocks == Blocks.from_edges(edges)
     assert hash(blocks) == hash(Blocks.from_edges(edges))
     assert pickle.loads(pickle.dumps(blocks)) == blocks
@@ -92,7 +92,7 @@ def test_equal_blocks_need_no_table():
     assert blocks.bounds(last) == (5 + (last - 1) * size, n)
     assert blocks.starts(np.array([0, 1, last])).tolist() == [0, 5, 5 + (last - 1) * size]
     assert blocks.sizes(np.array([0, 1, last])).tolist() == [5, size, n - 5 - (last - 1) * size]
-    assert blocks.odd.tolist() == [0, last]
+    assert blocks.short_blocks.tolist() == [0, last]
 
 
 def test_wrong_blocks_are_refused():
@@ -313,7 +313,7 @@ class Unpermuted:
     ("count", "pool", "rows", "batch"), [(64, 8, 200, 16), (256, 64, 50, 64), (90, 30, 100, 256), (40, 39, 100, 32)]
 )
 def test_batch_means_vary_as_their_quality_says(count, pool, rows, batch):
-    """Labels sorted along the file: over keys, means of batches have the variance that `quality` states.
+    """Labels sorted along the file: over keys, means of batches have the variance that `variance_ratio` states.
 
     False-fail rate at most 1e-5: a mean of few blocks has lighter tails than the normal law. Detects a variance 15% too
     large or too small, which covers the 3% to which the formula is exact here.
@@ -329,7 +329,7 @@ def test_batch_means_vary_as_their_quality_says(count, pool, rows, batch):
             order = BlockOrder(blocks, pool, key, 0)
             first = order.span(key % order.pool_firsts.size)[0]
             mean = label[fault(order).take(np.arange(first, first + batch))].mean()
-            total += (mean - label.mean()) ** 2 / (full * quality(batch, blocks, pool))
+            total += (mean - label.mean()) ** 2 / (full * variance_ratio(batch, blocks, pool))
         law = stats.chi2(keys)
         return 2 * float(min(law.sf(total), law.cdf(total)))
 
@@ -363,7 +363,7 @@ class Stored:
 
     edges: tuple[int, ...]
     features: int = 16
-    merges: tuple[int, ...] = (1, 2, 4, 8, 16)
+    merge_factors: tuple[int, ...] = (1, 2, 4, 8, 16)
     dtype: np.dtype = field(default_factory=lambda: np.dtype("float32"))
 
     def partition(self, merged=1):
@@ -383,7 +383,9 @@ class Equal(Stored):
 
 
 stored = st.builds(
-    lambda sizes, features, merges, dtype: Stored((0, *np.cumsum(sizes).tolist()), features, merges, np.dtype(dtype)),
+    lambda sizes, features, merge_factors, dtype: Stored(
+        (0, *np.cumsum(sizes).tolist()), features, merge_factors, np.dtype(dtype)
+    ),
     st.lists(st.integers(1, 30), min_size=1, max_size=60),
     st.integers(1, 5),
     st.sampled_from([(1,), (1, 2), (1, 3, 6), (1, 2, 4, 8, 16)]),
@@ -395,9 +397,9 @@ stored = st.builds(
 def test_a_plan_keeps_to_its_budget(rows, memory):
     """All in one pool if it fits, else the largest pools; and a budget that is refused is told what is enough."""
     row_bytes = (rows.features + 1) * rows.dtype.itemsize
-    merged = {m: rows.partition(m) for m in rows.merges}
-    room = {m: (memory - memory // 8) // (merged[m].largest * row_bytes) for m in rows.merges}
-    whole = [m for m in rows.merges if len(merged[m]) <= room[m]]
+    merged = {m: rows.partition(m) for m in rows.merge_factors}
+    room = {m: (memory - memory // 8) // (merged[m].size * row_bytes) for m in rows.merge_factors}
+    whole = [m for m in rows.merge_factors if len(merged[m]) <= room[m]]
     if room[1] < 4 and not whole:
         with pytest.raises(InvalidValueError, match=f"memory={memory} is too little") as caught:
             plan_pool(rows, memory)
@@ -411,21 +413,25 @@ def test_a_plan_keeps_to_its_budget(rows, memory):
     assert plan.blocks == rows.partition(plan.merged)
     assert plan.row_bytes == row_bytes
     assert plan.chunks_bytes == memory // 8
-    assert plan.slots * plan.blocks.largest * row_bytes + plan.chunks_bytes <= memory
+    assert plan.slots * plan.blocks.size * row_bytes + plan.chunks_bytes <= memory
     count = len(plan.blocks)
     if whole:
         assert (plan.merged, plan.pool, plan.slots) == (max(whole), count, count)
     else:
         assert plan.slots == room[plan.merged] >= 4
         assert plan.pool == plan.slots * 65 // 100 >= 2
-        good = [m for m in rows.merges if room[m] >= 4 and quality(256, merged[m], room[m] * 65 // 100) <= 1.05]
+        good = [
+            m
+            for m in rows.merge_factors
+            if room[m] >= 4 and variance_ratio(256, merged[m], room[m] * 65 // 100) <= 1.05
+        ]
         assert plan.merged == max(good, default=1)
 
 
 def test_more_memory_than_an_eighth_of_64_mib_goes_to_the_pools():
     plan = plan_pool(Equal(n=10**9), 1 << 30)
     assert plan.chunks_bytes == 8 << 20
-    assert plan.slots == ((1 << 30) - (8 << 20)) // (plan.blocks.largest * 68)
+    assert plan.slots == ((1 << 30) - (8 << 20)) // (plan.blocks.size * 68)
     with pytest.raises(InvalidValueError, match=f"use memory={4 * 10**8 * 68 + (8 << 20)} or more"):
         plan_pool(Equal(n=10**12, size=10**8), 1 << 28)
 
@@ -437,7 +443,7 @@ def test_the_default_budget_mixes_well_whatever_the_number_of_blocks():
     worst = 1.0
     for count in counts.tolist():
         plan = plan_pool(Equal(n=963 * count), memory)
-        worst = max(worst, quality(256, plan.blocks, plan.pool))
+        worst = max(worst, variance_ratio(256, plan.blocks, plan.pool))
     assert 1.09 < worst <= 1.10
 
 
@@ -445,22 +451,24 @@ def test_blocks_are_merged_where_memory_is_plenty():
     """With 8 GiB, sixteen blocks are read as one, and batches are mixed as well as they must be."""
     plan = plan_pool(Equal(n=10**10), 8 << 30)
     assert plan.merged == 16
-    assert 1.0 < quality(256, plan.blocks, plan.pool) <= 1.05
+    assert 1.0 < variance_ratio(256, plan.blocks, plan.pool) <= 1.05
     assert plan_pool(Equal(n=10**10), 256 << 20).merged == 1
     whole = plan_pool(Equal(n=963 * 100), 256 << 20)
     assert (whole.merged, whole.pool, whole.slots) == (16, 7, 7)
-    assert quality(256, whole.blocks, whole.pool) == 1.0
+    assert variance_ratio(256, whole.blocks, whole.pool) == 1.0
 
 
-def test_quality():
+def test_variance_ratio():
     """The formula, and its limits."""
     blocks = Blocks(1000 * 50, 50)
-    assert quality(1, blocks, 10) == 1.0
-    assert quality(256, blocks, 1000) == quality(256, blocks, 5000) == 1.0
-    np.testing.assert_allclose(quality(256, blocks, 100), 1 + 255 / 100 * (1 - 99 / 999))
-    np.testing.assert_allclose(quality(256, blocks, 300), 1 + 255 / 250 * (1 - 249 / 999))  # four pools of 250
-    np.testing.assert_allclose(quality(10**6, blocks, 100), 1 + 4_999 / 100 * (1 - 99 / 999))  # a batch spans pools
-    assert quality(32, Blocks(0, 10), 5) == quality(32, Blocks(7, 10), 1) == 1.0
+    assert variance_ratio(1, blocks, 10) == 1.0
+    assert variance_ratio(256, blocks, 1000) == variance_ratio(256, blocks, 5000) == 1.0
+    np.testing.assert_allclose(variance_ratio(256, blocks, 100), 1 + 255 / 100 * (1 - 99 / 999))
+    np.testing.assert_allclose(variance_ratio(256, blocks, 300), 1 + 255 / 250 * (1 - 249 / 999))  # four pools of 250
+    np.testing.assert_allclose(
+        variance_ratio(10**6, blocks, 100), 1 + 4_999 / 100 * (1 - 99 / 999)
+    )  # a batch spans pools
+    assert variance_ratio(32, Blocks(0, 10), 5) == variance_ratio(32, Blocks(7, 10), 1) == 1.0
 
 
 def test_a_plan_says_how_it_mixes():

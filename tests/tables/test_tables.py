@@ -237,7 +237,7 @@ def test_any_files_in_any_batches_are_the_same_rows(framework, name, sizes, batc
         same(rows[cut], X[cut], y[cut])
         first = data.draw(st.integers(0, n))
         for part, at in zip(rows.split(first, n - first), (0, first), strict=True):
-            for merged in part.merges:
+            for merged in part.merge_factors:
                 blocks = part.partition(merged)
                 assert blocks.n == len(part)
                 for index in range(len(blocks)):
@@ -878,9 +878,9 @@ def test_blocks_are_of_a_sensible_size(tmp_path, kind):
         assert 1 << 16 >= sizes.max() * 64 > 1 << 15 or 1 << 18 >= sizes.max() * 64 > 1 << 17  # of each column 16 KiB
     else:
         assert set(sizes.tolist()) == {6_000, 2_000}
-    for merged in rows.merges[1:]:
+    for merged in rows.merge_factors[1:]:
         assert len(rows.partition(merged)) == -(-len(blocks) // merged)
-    assert rows.merges[0] == 1
+    assert rows.merge_factors[0] == 1
 
 
 def test_blocks_of_a_part_are_those_of_the_whole(tmp_path, kind, small_blocks):

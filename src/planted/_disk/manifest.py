@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from planted._errors import ManifestError, PlantedError
-from planted._input import DType, dtype_name, integer, seed_and_salt, spelled
+from planted._input import DType, dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows import LIMIT, VERSION, ComputedRows
 from planted._truth import LinearTruth
 
@@ -75,7 +75,7 @@ class Plan:
     def identity_of(self, shard: int) -> bytes:
         """What tells a shard from those of all other plans, and from this plan's other shards."""
         cut = (self.dtype_name, self.start, self.n, self.file_format, self.block_rows, self.shard_blocks, self.writer)
-        numbers = (VERSION, spelled(self.seed), self.salt, self.truth.b, self.truth.noise)
+        numbers = (VERSION, to_json_int(self.seed), self.salt, self.truth.b, self.truth.noise)
         return json.dumps([*numbers, *cut, shard]).encode() + self.truth.w.astype("<f8").tobytes()
 
     def computed(self) -> ComputedRows:
@@ -89,7 +89,7 @@ class Plan:
             "layout": LAYOUT,
             "random_numbers": VERSION,
             "truth": self.truth.to_dict(),
-            "seed": spelled(self.seed),
+            "seed": to_json_int(self.seed),
             "salt": self.salt,
             "dtype": self.dtype_name,
             "start": self.start,
@@ -253,7 +253,7 @@ def _seed(seed: Any) -> int:
         number = int(seed, 16)
     except ValueError:
         number = 0
-    if spelled(number) != seed:
+    if to_json_int(number) != seed:
         raise ManifestError(f"seed={_short(seed)} must be an integer: {REMEDY}")
     return number
 

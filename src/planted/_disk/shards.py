@@ -262,7 +262,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
     # ---- in blocks, as a loader reads them ----
 
     @property
-    def merges(self) -> tuple[int, ...]:
+    def merge_factors(self) -> tuple[int, ...]:
         """How many of the storage's blocks may be read as one."""
         return tuple(merged for merged in MERGES if self.shards.plan.shard_blocks % merged == 0)
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from planted._errors import InvalidTypeError, InvalidValueError, MissingDependencyError, RowNumberError
-from planted._input import integer, row_numbers, rows_like, spelled, whole
+from planted._input import integer, row_numbers, rows_like, to_json_int, whole
 from planted._loader import Loader
 from planted._types import RowNumbers
 
@@ -91,7 +91,7 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
         number = whole(index, "row number", remedy="use dataset[3], or dataset[[3, 1, 4]]")
         if not -n <= number < n:
             raise RowNumberError(
-                f"row number {spelled(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
+                f"row number {to_json_int(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
             )
         return tuple(part[0] for part in self._take(np.array([number % n])))
 

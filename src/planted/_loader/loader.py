@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import numpy as np
 
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_salt, spelled
+from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_salt, to_json_int
 from planted._loader.batches import Chunk, GlobalBatches, Tail
 from planted._loader.chunks import Filled, filled
 from planted._loader.pool import ChunkRequest, PoolReader
@@ -236,7 +236,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
             f"batch_size={self.batch_size}",
             f"shuffle={self.shuffle!r}"
             + (f" ({self._plan.mixing(self.batch_size)})" if self._plan is not None else ""),
-            f"seed={spelled(self.seed)}",
+            f"seed={to_json_int(self.seed)}",
         ]
         if self.world_size > 1:
             parts.append(f"rank={self.rank} of {self.world_size}")
@@ -253,7 +253,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
             "fresh": self.fresh,
-            "seed": spelled(self.seed),
+            "seed": to_json_int(self.seed),
             "salt": self.salt,
             **({"pad_last": True} if self.pad_last else {}),
             **(self._plan.settings() if self._plan is not None else {}),

@@ -67,7 +67,7 @@ class PoolReader:
         self, rows: BlockRows, order: BlockOrder, slots: int, chunks: Iterable[Any], *, with_index: bool = False
     ) -> None:
         self._rows, self._order, self._with_index = rows, order, with_index
-        self._size = order.blocks.largest
+        self._size = order.blocks.size
         self._arena: FloatArray = empty((slots * self._size, rows.features + 1), rows.dtype)
         self._free = list(range(slots - 1, -1, -1))
         self._change = Notifier()  # guards what follows

@@ -4,7 +4,7 @@ In: how many rows, a seed, an epoch; for rows on disk also their blocks and a me
 positions. A *permutation* shuffles single rows; a *block order* shuffles blocks, and rows within pools of blocks.
 """
 
-from planted._order.blocks import BlockOrder, BlockRows, Blocks, Pool, PoolPlan, plan_pool, quality
+from planted._order.blocks import BlockOrder, BlockRows, Blocks, Pool, PoolPlan, plan_pool, variance_ratio
 from planted._order.permutation import PASS_VALUES, Order, Permutation, Sequential, permutation
 
 __all__ = [
@@ -19,5 +19,5 @@ __all__ = [
     "Sequential",
     "permutation",
     "plan_pool",
-    "quality",
+    "variance_ratio",
 ]

@@ -3,8 +3,8 @@
 What comes in: the blocks in which rows are stored, and how much memory there is. What goes out: a `BlockOrder`,
 position in, row number out. Blocks are taken in permuted order, some at a time; such a *pool* is held in memory, and
 its rows are permuted among themselves. So a disk reads blocks, never single rows, and every row comes once. How far
-this falls short of a full shuffle can be said beforehand (`quality`), and for one budget many small blocks mix better
-than few large ones; `plan_pool` chooses.
+this falls short of a full shuffle is known beforehand (`variance_ratio`), and for one budget many small blocks mix
+better than few large ones; `plan_pool` chooses.
 
 Source: Xu et al., "In-database machine learning with CorgiPile", SIGMOD 2022. Version 1; see `docs/version-1.md`.
 """
@@ -101,12 +101,7 @@ class Blocks:
         return sizes
 
     @property
-    def largest(self) -> int:
-        """How many rows the largest block has."""
-        return self.size
-
-    @property
-    def odd(self) -> RowNumbers:
+    def short_blocks(self) -> RowNumbers:
         """Which blocks have fewer rows than the largest, ascending."""
         count = len(self)
         ends = np.array(sorted({0, count - 1}) if count else [], np.int64)
@@ -133,7 +128,7 @@ class BlockRows(Protocol):
     """Rows that are stored in blocks: ordinary rows, and a way to read a block at once."""
 
     @property
-    def merges(self) -> tuple[int, ...]:
+    def merge_factors(self) -> tuple[int, ...]:
         """How many consecutive blocks may be counted as one: ascending from 1."""
         ...
 
@@ -239,7 +234,7 @@ class BlockOrder:
     pool_firsts: RowNumbers = field(init=False, repr=False, compare=False)  # the first position of each pool
 
     def __post_init__(self) -> None:
-        count, largest, odd = len(self.blocks), self.blocks.largest, self.blocks.odd
+        count, largest, odd = len(self.blocks), self.blocks.size, self.blocks.short_blocks
         if self.pool < 1:
             raise InvalidValueError(f"pool={self.pool} must be at least 1: it is a number of blocks")
         missing = largest - self.blocks.sizes(odd)
@@ -266,7 +261,7 @@ class BlockOrder:
         pools, count = self.pool_firsts.size, len(self.blocks)
         blocks = self._permutation.take(range(p * count // pools, (p + 1) * count // pools))
         first, end = self.span(p)
-        largest = self.blocks.largest
+        largest = self.blocks.size
         ends = left_out = np.zeros(1, np.int64)
         if end - first < blocks.size * largest:
             sizes = self.blocks.sizes(blocks)
@@ -321,14 +316,14 @@ class BlockOrder:
 # ---- the budget -----------------------------------------------------------------------------------------------
 
 
-def quality(batch_size: int, blocks: Blocks, pool: int) -> float:
+def variance_ratio(batch_size: int, blocks: Blocks, pool: int) -> float:
     """How much more batch means vary than after a full shuffle, if the labels are sorted along the file: 1.0 or more.
 
     The ratio of the variances that is expected, for labels that hardly differ within a block (the worst case), by
     ``1 + (B - 1)/n (1 - (n - 1)/(N - 1))`` for N blocks, n in a pool on average, and batches of B rows; of a batch that
     spans pools, each part counts as one of its own.
 
-    >>> round(quality(256, Blocks(n=65_536 * 963, size=963), 2_579), 3)
+    >>> round(variance_ratio(256, Blocks(n=65_536 * 963, size=963), 2_579), 3)
     1.097
     """
     count = len(blocks)
@@ -353,15 +348,15 @@ class PoolPlan:
 
     def settings(self) -> dict[str, Any]:
         """What a saved state must agree with, for JSON: on it the order depends."""
-        return {"block_rows": self.blocks.largest, "pool_blocks": self.pool, "blocks": self.blocks.fingerprint()}
+        return {"block_rows": self.blocks.size, "pool_blocks": self.pool, "blocks": self.blocks.fingerprint()}
 
     def mixing(self, batch_size: int) -> str:
         """What is mixed, and how well, on one line."""
-        count, largest = len(self.blocks), self.blocks.largest
+        count, largest = len(self.blocks), self.blocks.size
         pools = "one pool" if self.pool >= count else f"pools of {self.pool:_}"
         size = self.pool * largest * self.row_bytes
         held = f"{size / 2**20:.0f} MiB" if size >= 1 << 20 else f"{size / 2**10:.0f} KiB"
-        times = quality(batch_size, self.blocks, self.pool)
+        times = variance_ratio(batch_size, self.blocks, self.pool)
         mixed = "fully shuffled" if times == 1 else f"batch means vary {times:.2f} times as much as fully shuffled"
         return f"{pools} of {count:_} blocks of {largest:_} rows, {held}; {mixed}"
 
@@ -379,8 +374,8 @@ def plan_pool(rows: BlockRows, memory: int) -> PoolPlan:
     """
     chunks = min(CHUNKS_BYTES, memory // 8)
     row_bytes = (rows.features + 1) * rows.dtype.itemsize
-    merged = {m: rows.partition(m) for m in rows.merges}
-    bytes_of_slot = {m: max(1, blocks.largest) * row_bytes for m, blocks in merged.items()}
+    merged = {m: rows.partition(m) for m in rows.merge_factors}
+    bytes_of_slot = {m: max(1, blocks.size) * row_bytes for m, blocks in merged.items()}
     slots = {m: (memory - chunks) // size for m, size in bytes_of_slot.items()}
     whole = [m for m, blocks in merged.items() if len(blocks) <= slots[m]]
     if whole:
@@ -393,7 +388,9 @@ def plan_pool(rows: BlockRows, memory: int) -> PoolPlan:
             f"{_budget(enough)} or more, or write smaller blocks"
         )
     pools = {m: count * POOL_PERCENT // 100 for m, count in slots.items() if count >= FEWEST_SLOTS}
-    best = max((m for m, pool in pools.items() if quality(MERGED_BATCH, merged[m], pool) <= MERGED_QUALITY), default=1)
+    best = max(
+        (m for m, pool in pools.items() if variance_ratio(MERGED_BATCH, merged[m], pool) <= MERGED_QUALITY), default=1
+    )
     return PoolPlan(best, merged[best], pools[best], slots[best], row_bytes, chunks)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._errors import RowNumberError
-from planted._input import integer, row_numbers, seed_and_salt, spelled, whole
+from planted._input import integer, row_numbers, seed_and_salt, to_json_int, whole
 from planted._machine import empty, in_pieces
 from planted._rows import SMALL, feistel_bits, key_words
 from planted._types import RowNumbers
@@ -70,10 +70,6 @@ class Sequential:
         """The positions themselves, int64."""
         return row_numbers(positions, self.n, "position")
 
-    def inverse(self) -> "Sequential":
-        """Itself."""
-        return self
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Permutation:
@@ -123,7 +119,7 @@ class Permutation:
         """The call that makes it."""
         salt = f", salt={self.salt!r}" if self.salt else ""
         purpose = f", purpose={self.purpose!r}" if self.purpose != "order" else ""
-        call = f"permutation({self.n}, seed={spelled(self.seed)}, epoch={spelled(self.epoch)}{salt}{purpose})"
+        call = f"permutation({self.n}, seed={to_json_int(self.seed)}, epoch={to_json_int(self.epoch)}{salt}{purpose})"
         return f"{call}.inverse()" if self.inverted else call
 
     def __getitem__(self, position: int) -> int:
@@ -131,7 +127,7 @@ class Permutation:
         at = whole(position, "position", remedy="use take() for several")
         if not -self.n <= at < self.n:
             raise RowNumberError(
-                f"position {spelled(at)} is outside [0, {self.n}): use 0 to {self.n - 1}, or -1 for the last"
+                f"position {to_json_int(at)} is outside [0, {self.n}): use 0 to {self.n - 1}, or -1 for the last"
             )
         return int(self.take([at % self.n])[0])
 

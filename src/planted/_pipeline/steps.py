@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._errors import InvalidTypeError, InvalidValueError
-from planted._input import spelled, to_numpy
+from planted._input import to_json_int, to_numpy
 from planted._machine import Workers
 from planted._pipeline.adapters import SplitBatches, splitter
 from planted._pipeline.stages import Items, Position, Stage, name_of, short
@@ -49,7 +49,7 @@ class Step(Stage):
 
 
 def _plain(value: Any) -> Any:
-    return name_of(value) if callable(value) else spelled(value) if isinstance(value, int) else value
+    return name_of(value) if callable(value) else to_json_int(value) if isinstance(value, int) else value
 
 
 # ---- the steps ------------------------------------------------------------------------------------------------

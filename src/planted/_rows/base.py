@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkab
 import numpy as np
 
 from planted._errors import InvalidValueError, RowNumberError
-from planted._input import integer, row_numbers, spelled, whole
+from planted._input import integer, row_numbers, to_json_int, whole
 from planted._machine import empty, in_pieces
 from planted._truth import LinearTruth
 from planted._types import Batch, FloatArray, RowNumbers
@@ -128,7 +128,7 @@ class BaseRows(ABC):
         number = whole(key, "row number", remedy="use rows[3] or rows[10:20]")
         if not -n <= number < n:
             raise RowNumberError(
-                f"row number {spelled(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
+                f"row number {to_json_int(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
             )
         X, y = self.take([number % n])
         return Batch(X[0], y[0])

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from planted._errors import InvalidTypeError, InvalidValueError
-from planted._input import DType, dtype_name, integer, seed_and_salt, spelled
+from planted._input import DType, dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.draw import fill, keys_of
 from planted._rows.random import VERSION
@@ -43,13 +43,13 @@ class PlantedRows(BaseRows):
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
     def _identity(self) -> tuple[Any, ...]:
-        return self.truth, spelled(self.seed), self.salt, self.dtype_name, self.start, self.n
+        return self.truth, to_json_int(self.seed), self.salt, self.dtype_name, self.start, self.n
 
     def _text(self, kept: str) -> str:
         """What it takes to make them again, and how they are kept."""
         salt = f", salt={self.salt!r}" if self.salt else ""
         part = f", start={self.start}" if self.start else ""
-        made = f"{self.truth!r}, seed={spelled(self.seed)}{salt}{part}, {self.dtype_name}"
+        made = f"{self.truth!r}, seed={to_json_int(self.seed)}{salt}{part}, {self.dtype_name}"
         return f"<rows: {self.n:_} of {made}, {kept}>"
 
     def _held(self, X: FloatArray, y: FloatArray) -> "MemoryRows":

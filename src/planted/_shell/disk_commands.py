@@ -14,7 +14,7 @@ import planted
 from planted._disk import FILE_FORMATS, DiskRows
 from planted._errors import InvalidValueError
 from planted._input import bytes_of, integer
-from planted._order import plan_pool, quality
+from planted._order import plan_pool, variance_ratio
 from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
 
 
@@ -114,10 +114,10 @@ def _facts(disk: DiskRows, memory: str, batch_size: int) -> dict[str, Any]:
             "memory": memory,
             "batch_size": batch_size,
             "blocks": len(pool.blocks),
-            "block_rows": pool.blocks.largest,
-            "block_bytes": pool.blocks.largest * plan.row_bytes,
+            "block_rows": pool.blocks.size,
+            "block_bytes": pool.blocks.size * plan.row_bytes,
             "pool_blocks": pool.pool,
-            "quality": quality(batch_size, pool.blocks, pool.pool),
+            "quality": variance_ratio(batch_size, pool.blocks, pool.pool),
         },
     }
 

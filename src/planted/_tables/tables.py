@@ -74,7 +74,7 @@ class TableRows(LazyRows["HeldTableRows"]):
     # ---- in blocks, as a loader reads them ----
 
     @property
-    def merges(self) -> tuple[int, ...]:
+    def merge_factors(self) -> tuple[int, ...]:
         """How many blocks may be read as one."""
         return MERGES
 
