@@ -17,10 +17,10 @@ BOOK = ("pandas", "requests", "ipython", "matplotlib-inline")
 DOCTESTS = ("-q", "-p", "no:cacheprovider", "--doctest-modules", "--pyargs")
 MXNET_TESTS = (
     *(f"tests/frameworks/test_{name}.py" for name in ("frameworks", "d2l", "estimates", "trainers")),
-    *("tests/loader/test_loader.py", "tests/rows/test_rows.py", "tests/audit/test_audit_peers.py"),
+    *("tests/loader/test_loader.py", "tests/rows/test_rows.py", "tests/audit/test_peers.py"),
 )
 WITHOUT_FRAMEWORKS = (
-    *("tests/order", "tests/disk", "tests/tables", "tests/audit/test_mixing.py", "tests/shell/test_disk_commands.py"),
+    *("tests/order", "tests/disk", "tests/tables", "tests/audit/test_statistics.py", "tests/shell/test_disk_commands.py"),
     *(f"tests/rows/test_{name}.py" for name in ("cache", "known_answers", "random", "version_1")),
     *("tests/loader/test_endurance.py", "tests/loader/test_workers.py"),
 )

@@ -1,7 +1,7 @@
 """The audit of other people's loaders, as they are installed: which of them pass, and which faults it finds.
 
-What they get wrong here is what docs/audit.md says of them. If a release mends it, the test says so, and the page is
-to be changed.
+Tests of what a peer gets wrong are marked `peers`, and run only with ``pytest -m peers``: they fail when a release of
+the peer mends it. docs/audit.md is then to be changed.
 """
 
 import numpy as np
@@ -52,6 +52,7 @@ def distributed(torch, data, epoch, **settings):
     return [torch.utils.data.DataLoader(data, B, sampler=sampler) for sampler in samplers]
 
 
+@pytest.mark.peers
 def test_the_distributed_sampler_of_torch_pads(torch, data):
     """1 003 rows over three ranks: 335 each make 1 005, so two come twice; with `drop_last`, one is missing."""
     report = audit(lambda epoch: distributed(torch, data, epoch), ROWS, ranks=True, epochs=2, shuffled=True)
@@ -105,6 +106,7 @@ def test_a_buffer_of_tf_data_is_no_full_shuffle(tf):
     assert audit(whole.batch(B), rows, epochs=2, shuffled=False).passed
 
 
+@pytest.mark.peers
 def test_shards_of_tf_data_keep_their_rows(tf):
     whole = tf.data.Dataset.from_tensor_slices((X, Y, NUMBERS))
     shards = [whole.shard(WORLD, rank).shuffle(N, seed=SEED).batch(B) for rank in range(WORLD)]
@@ -122,6 +124,7 @@ def grain(framework):
     return framework("grain")
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("n", "doubled"), [(65_536, 0), (65_537, 1)])
 def test_grain_loses_a_row_of_65_537(grain, n, doubled):
     """The last row never comes, and another one twice; and either way rows two apart are correlated."""
@@ -147,6 +150,7 @@ def test_grain_resumes(grain):
     assert report.passed, report
 
 
+@pytest.mark.peers
 def test_shards_of_grain_lose_the_rest(grain):
     """1 003 rows over three shards are 334 each; whatever `drop_remainder` says, one row does not come."""
 
@@ -174,24 +178,30 @@ def test_datasets_of_hugging_face_shuffle_by_numbers(datasets):
     assert report.passed, report
 
 
-def test_streams_of_hugging_face_lose_their_buffer_when_resumed(datasets):
+def resumed_stream(datasets, **shuffle):
+    """The audit of a stream that is resumed after any number of rows."""
     data = datasets.Dataset.from_dict({"X": X, "y": Y}).with_format("numpy")
 
-    def stream(**settings):
+    def stream():
         stream = data.to_iterable_dataset(num_shards=4)
-        return stream.shuffle(seed=SEED, **settings) if settings else stream
+        return stream.shuffle(seed=SEED, **shuffle) if shuffle else stream
 
-    def audited(**settings):
-        def resume(k):
-            first, again = stream(**settings), stream(**settings)
-            _iterator = after(first, k)
-            again.load_state_dict(first.state_dict())
-            return again
+    def resume(k):
+        first, again = stream(), stream()
+        _iterator = after(first, k)
+        again.load_state_dict(first.state_dict())
+        return again
 
-        return audit(stream(**settings), ROWS, resume=resume)
+    return audit(stream(), ROWS, resume=resume)
 
-    assert audited().passed
-    report = audited(buffer_size=200)
+
+def test_streams_of_hugging_face_resume(datasets):
+    assert resumed_stream(datasets).passed
+
+
+@pytest.mark.peers
+def test_shuffled_streams_of_hugging_face_lose_their_buffer_when_resumed(datasets):
+    report = resumed_stream(datasets, buffer_size=200)
     [middle] = [resumed for resumed in report.resume if resumed.batches == N // 2]
     assert middle.lost > 50
     assert not report.passed

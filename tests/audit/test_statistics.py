@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planted import permutation
-from planted._audit import statistics as _mixing
+from planted._audit import statistics
 from planted._audit.statistics import likeness, orderliness, ranks_of, staying
 
 N, B = 2_000, 40
@@ -14,9 +14,9 @@ SIZES = [B] * (N // B)
 GENERATOR = np.random.default_rng
 
 
-def named(statistics):
-    """By the first words of their names that tell them apart."""
-    return {statistic.name: statistic for statistic in statistics}
+def named(found):
+    """The statistics by their names."""
+    return {statistic.name: statistic for statistic in found}
 
 
 def telling(order, sizes=SIZES, limit=1e-6):
@@ -50,22 +50,22 @@ def test_means_and_variances_of_products_are_exact(m, pairs, sharing):
     """Over all m! orders."""
     orders = np.array(list(itertools.permutations(range(m)))) - (m - 1) / 2
     sums = sum(orders[:, i] * orders[:, j] for i, j in pairs)
-    mean, variance = _mixing._products(m, len(pairs), sharing)
+    mean, variance = statistics._products(m, len(pairs), sharing)
     np.testing.assert_allclose([mean, variance], [sums.mean(), sums.var()], rtol=1e-12)
 
 
 def test_mean_and_variance_of_displacements_are_exact(monkeypatch):
-    monkeypatch.setattr(_mixing, "_two_sided", lambda z: z)
+    monkeypatch.setattr(statistics, "_two_sided", lambda z: z)
     m = 7
-    found = [_mixing._displacement(np.array(order, np.int32)) for order in itertools.permutations(range(m))]
+    found = [statistics._displacement(np.array(order, np.int32)) for order in itertools.permutations(range(m))]
     z = np.array([statistic.p_value for statistic in found])
     np.testing.assert_allclose([z.mean(), z.var()], [0, 1], atol=1e-12)
     assert found[0].expected == pytest.approx(np.mean([statistic.value for statistic in found]))
 
 
 def test_mean_and_variance_of_rows_that_stay_are_exact(monkeypatch):
-    monkeypatch.setattr(_mixing, "_two_sided", lambda z: z)
-    monkeypatch.setattr(_mixing, "FEWEST", 1)
+    monkeypatch.setattr(statistics, "_two_sided", lambda z: z)
+    monkeypatch.setattr(statistics, "FEWEST", 1)
     before, after = np.array([0, 0, 1, 1, 1, 2, 2]), [0, 0, 0, 1, 1, 1, 2]
     found = [staying(before, np.array(order))[0] for order in itertools.permutations(after)]
     z = np.array([statistic.p_value for statistic in found])
