@@ -20,9 +20,9 @@ MXNET_TESTS = (
     *("tests/loader/test_loader.py", "tests/rows/test_rows.py", "tests/audit/test_peers.py"),
 )
 WITHOUT_FRAMEWORKS = (
-    *("tests/order", "tests/disk", "tests/tables", "tests/audit/test_statistics.py", "tests/shell/test_disk_commands.py"),
+    *("tests/order", "tests/disk", "tests/tables", "tests/shell/test_disk_commands.py"),
     *(f"tests/rows/test_{name}.py" for name in ("cache", "known_answers", "random", "version_1")),
-    *("tests/loader/test_endurance.py", "tests/loader/test_workers.py"),
+    *("tests/loader/test_endurance.py", "tests/loader/test_workers.py", "tests/audit/test_statistics.py"),
 )
 STORES = ("s3fs", "moto[server]")  # a store of this machine, which speaks S3
 OLDEST = (
