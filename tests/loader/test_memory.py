@@ -61,7 +61,7 @@ def test_a_tensor_holds_its_block(torch):
 
 def kept():
     """How many bytes wait to be used again."""
-    return sum(on_loan.block.nbytes for free in _memory._store.free.values() for on_loan in free)
+    return sum(loan.buffer.nbytes for free in _memory._store.free.values() for loan in free)
 
 
 def test_the_store_is_bounded():
@@ -129,14 +129,14 @@ def test_a_loan_may_be_interrupted_anywhere():
 
 
 def test_a_loan_without_a_block_is_passed_over():
-    """As a handler would leave it that raised between the two lines, if the lease went first."""
+    """As a handler would leave it that raised between the two lines, if the owner went first."""
     array = empty((5000, 16), FLOAT32)
     (free,) = _memory._store.free.values()
-    lease = type("Lease", (), {})()
-    on_loan = _memory._Return(lease, free.append)
-    del lease
-    assert free.pop() is on_loan
-    free.append(on_loan)
+    owner = type("Owner", (), {})()
+    loan = _memory._Loan(owner, free.append)
+    del owner
+    assert free.pop() is loan
+    free.append(loan)
     assert empty((5000, 16), FLOAT32).ctypes.data != array.ctypes.data
 
 

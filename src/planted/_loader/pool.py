@@ -25,7 +25,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._machine import BACKGROUND, Notifier, empty, in_pieces, is_of_another, joined, refuse_another, start
+from planted._machine import (
+    BACKGROUND,
+    Notifier,
+    empty,
+    in_pieces,
+    join_threads,
+    refuse_fork,
+    start_threads,
+    threads_gone,
+)
 from planted._order import PASS_VALUES, BlockOrder, BlockRows, Pool
 from planted._types import FloatArray, RowNumbers
 
@@ -92,7 +101,7 @@ class PoolReader:
 
     def request(self, positions: Any) -> ChunkRequest:
         """Request the chunk of these positions; chunks are requested, and their gathering is begun, in order."""
-        refuse_another(self._process)
+        refuse_fork(self._process)
         if not self._threads:
             self._start()
         parts = self._order.pools_of(positions)
@@ -123,19 +132,19 @@ class PoolReader:
 
     def close(self) -> None:
         """End all threads, and notify all who wait; safe to call from anywhere, and again."""
-        if is_of_another(self._process):
+        if threads_gone(self._process):
             return
         with self._change.lock:
             self._closed = True
             self._error = None  # its traceback leads back here
             self._change.notify()
         atexit.unregister(self.close)
-        joined(self._threads, busy=True)
+        join_threads(self._threads, busy=True)
 
     def _start(self) -> None:
         atexit.register(self.close)  # and daemons: an iterator left unread must not keep a program from ending
         names = [f"{BACKGROUND}-reader-{i}" for i in range(self._readers)]
-        start([threading.Thread(target=self._read, name=name, daemon=True) for name in names], self._threads)
+        start_threads([threading.Thread(target=self._read, name=name, daemon=True) for name in names], self._threads)
 
     def _wait_for(self, p: int) -> _LoadingPool:
         """The pool of this number, once all of its blocks are loaded."""
@@ -150,7 +159,7 @@ class PoolReader:
                 raise self._error
             return None
 
-        refuse_another(self._process)
+        refuse_fork(self._process)
         return self._change.wait_for(loaded)
 
     def _fill(

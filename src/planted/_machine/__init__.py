@@ -1,13 +1,21 @@
-"""The machine: its memory, its threads and its instructions, as the other rooms use them.
+"""The machine: its memory, its threads and its instructions.
 
-In: shapes, jobs, functions. Out: memory that is used again, results in order, compiled functions. What needs Numba is
-imported when it is first asked for.
+In: shapes, jobs, Python functions. Out: memory that is used again, results in order, compiled functions. What needs
+Numba is imported when it is first asked for.
 """
 
 from planted._lazy import lazily
 from planted._machine.memory import empty
 from planted._machine.pieces import cores, in_pieces
-from planted._machine.workers import BACKGROUND, Notifier, Workers, is_of_another, joined, refuse_another, start
+from planted._machine.workers import (
+    BACKGROUND,
+    Notifier,
+    Workers,
+    join_threads,
+    refuse_fork,
+    start_threads,
+    threads_gone,
+)
 
 __getattr__ = lazily(
     __name__,
@@ -25,8 +33,8 @@ __all__ = [
     "cores",
     "empty",
     "in_pieces",
-    "is_of_another",
-    "joined",
-    "refuse_another",
-    "start",
+    "join_threads",
+    "refuse_fork",
+    "start_threads",
+    "threads_gone",
 ]

@@ -1,10 +1,9 @@
-"""Numba, as planted uses it: functions that are compiled and kept, and functions that are inlined into them.
+"""Numba, as planted uses it: functions that are compiled and cached, and functions that are inlined into them.
 
-What comes in: a Python function. What goes out: the function compiled. It releases the GIL, so that threads share the
-work. The compiled code is kept by Numba next to the file (in `__pycache__`) or, where that is read-only, in the user's
-cache folder; where both are read-only, it is compiled again in each process. `NUMBA_CACHE_DIR` chooses another place.
-Numba judges by the time and the size of the file alone whether what it kept is still right, and installers set such
-times as they please; hence a digest of all the sources in the names under which it keeps it.
+Compiled functions release the GIL, so that threads share the work. Numba caches the compiled code next to the file (in
+`__pycache__`) or, where that is read-only, in the user's cache folder; where both are read-only, it is compiled again
+in each process. `NUMBA_CACHE_DIR` chooses another place. Numba takes cached code for current if the file's time and
+size are, and installers set any time; hence the digest of all the sources in the names under which code is cached.
 """
 
 import contextlib
@@ -19,14 +18,14 @@ from planted._machine import intrinsics
 
 
 def compiled_with(*sources: str) -> Callable[[Any], Any]:
-    """A decorator that compiles functions and keeps them on disk where there is a place for it.
+    """A decorator that compiles functions and caches them on disk where there is a place for it.
 
-    `sources` are the files that the code depends on, beside those of this room: what was compiled of other versions of
-    them must not be found.
+    `sources` are the files that the code depends on, beside those of this room: code that was compiled from other
+    versions of them is not used.
     """
     digest = hashlib.sha256()
     for path in (*sources, intrinsics.__file__, __file__):
-        with contextlib.suppress(OSError):  # a package without its sources has no other version of them either
+        with contextlib.suppress(OSError):  # a package without its sources has no other versions of them
             digest.update(Path(path).read_bytes())
     version = digest.hexdigest()[:12]
 

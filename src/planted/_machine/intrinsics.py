@@ -1,7 +1,6 @@
-"""Instructions of the processor that Numba has no words for.
+"""Processor instructions that Numba does not offer, for use in compiled functions.
 
-What comes in: arrays, rows and columns, inside a compiled function. What goes out: single instructions, written in
-LLVM's language through llvmlite. They check nothing: the caller's indices must lie inside the arrays.
+They are written in LLVM's language through llvmlite, and check nothing: the indices must lie inside the arrays.
 """
 
 from llvmlite import ir
@@ -18,7 +17,7 @@ def _address(context, builder, array_type, array, place):
 
 @intrinsic
 def prefetch(typing_context, array, row, column):  # noqa: ARG001
-    """Ask the memory for an element of a 2-d array that will soon be read or written."""
+    """Bring an element of a 2-d array, which will soon be read or written, into the cache."""
 
     def generate(context, builder, signature, arguments):
         element = _address(context, builder, signature.args[0], arguments[0], arguments[1:])
@@ -36,7 +35,7 @@ def prefetch(typing_context, array, row, column):  # noqa: ARG001
 
 @intrinsic
 def store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: ARG001
-    """``X[row : row + 4, column : column + 4] = columns[:4, lane : lane + 4].T``, float32, turned in registers."""
+    """``X[row : row + 4, column : column + 4] = columns[:4, lane : lane + 4].T``, float32, transposed in registers."""
 
     def generate(context, builder, signature, arguments):
         columns_type, lane_type, X_type, row_type, _ = signature.args
@@ -55,12 +54,12 @@ def store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: 
         )
         low01, high01 = shuffled(c0, c1, 0, 4, 1, 5), shuffled(c0, c1, 2, 6, 3, 7)
         low23, high23 = shuffled(c2, c3, 0, 4, 1, 5), shuffled(c2, c3, 2, 6, 3, 7)
-        turned = [
+        transposed = [
             shuffled(low, high, *half)
             for low, high in ((low01, low23), (high01, high23))
             for half in ((0, 1, 4, 5), (2, 3, 6, 7))
         ]
-        for k, values in enumerate(turned):
+        for k, values in enumerate(transposed):
             this = builder.add(row, context.get_constant(row_type, k))
             builder.store(values, place(X_type, X, this, column), align=4)
         return context.get_dummy_value()

@@ -1,8 +1,4 @@
-"""Work cut into pieces, which all cores share.
-
-What comes in: how many rows, how many values a row, and a function of a slice. What goes out: nothing; the function
-has been called with slices that cover the rows.
-"""
+"""Work on many rows, cut into pieces that all cores share."""
 
 import os
 from collections import deque
@@ -12,7 +8,7 @@ from typing import Final
 
 from planted._machine.workers import Workers
 
-PIECE_VALUES: Final = 1 << 19  # one turn of a thread: a millisecond, two megabytes of float32, a chunk of the loader
+PIECE_VALUES: Final = 1 << 19  # a millisecond of work, two megabytes of float32, a chunk of the loader
 PARALLEL_VALUES: Final = 1 << 20  # fewer values than this are done sooner than threads are started
 
 
@@ -24,30 +20,30 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def in_pieces(n: int, values_a_row: int, work: Callable[[slice], None]) -> None:
+def in_pieces(n: int, values_per_row: int, work: Callable[[slice], None]) -> None:
     """Call `work` with slices that cover ``range(n)``, on all cores if there is enough to do."""
-    step = max(1, PIECE_VALUES // values_a_row)
+    step = max(1, PIECE_VALUES // values_per_row)
     pieces = deque(slice(first, min(first + step, n)) for first in range(0, n, step))
 
-    def take_turns() -> None:
-        while pieces:  # of all threads: each takes the next piece when it is free
+    def work_on_pieces() -> None:
+        while pieces:
             try:
                 piece = pieces.popleft()
-            except IndexError:  # another thread was quicker
+            except IndexError:  # another thread took the last one
                 return
             work(piece)
 
-    helpers = cores() - 1 if n * values_a_row >= PARALLEL_VALUES else 0
-    if not helpers:
-        take_turns()
+    helpers = min(cores(), len(pieces)) - 1 if n * values_per_row >= PARALLEL_VALUES else 0
+    if helpers < 1:
+        work_on_pieces()
         return
     workers = Workers(helpers, "planted-fill")
     with workers, workers:
         try:
             for _ in range(helpers):
-                workers.submit(take_turns)
-            take_turns()
+                workers.submit(work_on_pieces)
+            work_on_pieces()
             while workers:
                 workers.result()
         finally:
-            pieces.clear()  # so that no helper begins another one
+            pieces.clear()  # after an error no thread begins another piece

@@ -1,7 +1,6 @@
-"""Pieces of open files, read into memory by one call, which releases the GIL once for all of them.
+"""Many pieces of open files, read by one call that releases the GIL once for all of them.
 
-What comes in: descriptors, offsets and addresses. What goes out: the bytes at these addresses, and how many pieces were
-read. It is for 64-bit systems that have `pread` in their C library; nothing is checked.
+It needs a 64-bit system with `pread` in its C library, and checks nothing.
 """
 
 from typing import Any
@@ -17,7 +16,7 @@ compiled = compiled_with(__file__)
 
 @compiled
 def read_pieces(descriptors, offsets, sizes, addresses):
-    """Read pieces of open files to these addresses; returns how many, from the first on, were read whole."""
+    """Read pieces of open files to these addresses; return how many, from the first on, were read whole."""
     for i in range(descriptors.size):
         done = 0
         while done < sizes[i]:

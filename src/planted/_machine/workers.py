@@ -1,15 +1,15 @@
-"""Threads that do jobs ahead, of which nothing waits for ever: whatever a signal, the garbage collector or a fork does.
+"""A thread pool that cannot deadlock under signals, garbage collection or fork.
 
-What comes in: jobs, one by one. What goes out: their results, in order. Each hand-over is one operation of a
-`queue.SimpleQueue`, so no lock is ever held while Python code runs. With the pools of `concurrent.futures`, whose locks
-are, this was seen: a signal's handler that raised while a lock had just been taken, and nobody to give it back; the
-garbage collector, on a thread that held the lock of all pools, waiting for a thread that wanted it. The vocabulary:
+Jobs go in one by one; their results come out in the same order. Each hand-over is one operation of a
+`queue.SimpleQueue`, which is written in C, so no lock is held while Python code runs. The pools of `concurrent.futures`
+hold locks, and deadlock: when a signal handler raises just after a lock was taken, nobody releases it; and the garbage
+collector, run by a thread that holds the lock of all pools, may wait for a thread that needs this lock. The vocabulary:
 
-- *job*: a function and its arguments. Each has a *promise*, a queue that gets one outcome: from the thread that did the
-  job, or, if none did, from `close`. That is why a wait for a result ends.
-- *abandoned*: closed before all results were taken. Jobs that have not begun are given up; for those that are under way
-  `close` waits no longer than `PATIENCE`, since it may be called by the garbage collector, at any place of anybody's
-  program, with any lock held that a job may want. Whether it waits or not, a thread ends with the job that it does.
+- *job*: a function and its arguments. Each job has a *promise*: a queue that receives one outcome, from the thread that
+  ran the job or, if none did, from `close`. So every wait for a result ends.
+- *abandoned*: closed before all results were taken. Jobs that have not begun are cancelled. `close` waits at most
+  `PATIENCE` seconds for those that are running, since the garbage collector may call it at any line of any program,
+  while a lock is held that a job needs. Either way, a thread ends after the job that it is running.
 """
 
 import _thread
@@ -27,21 +27,21 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from planted._errors import ForkedError
 
-PATIENCE: Final = 10.0  # seconds that an abandoned iterator waits for what is under way
-IMPATIENCE: Final = 0.2  # the same, on a thread of planted's own
-BACKGROUND: Final = "planted-loader"  # threads so called make chunks or read blocks: others may wait for them
+PATIENCE: Final = 10.0  # seconds to wait for running jobs
+IMPATIENCE: Final = 0.2  # the same, on one of planted's own threads
+BACKGROUND: Final = "planted-loader"  # name prefix of the threads that other threads may wait for
 
 Promise: TypeAlias = SimpleQueue[tuple[Any, BaseException | None]]
 Job: TypeAlias = tuple[Promise, Callable[..., Any], tuple[Any, ...]]
 Answer = TypeVar("Answer")
 
-_starting: Final[set[int]] = set()  # the threads that start others
+_starting: Final[set[int]] = set()  # identifiers of the threads that are starting others
 
 
 class Workers:
-    """`count` threads, started with the first job; `on_close` is called when they are closed, before anything else.
+    """`count` threads, started with the first job; `close` calls `on_close` before it does anything else.
 
-    Use them as ``with workers, workers:``. That closes them twice, for a signal's handler may raise before the first
+    Use them as ``with workers, workers:``. That closes them twice, since a signal handler may raise before the first
     `close` has begun.
     """
 
@@ -58,7 +58,7 @@ class Workers:
         return len(self._promises)
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Have a job done in the background."""
+        """Run a job in the background."""
         self._check()
         if not self._started:
             self._started = True
@@ -68,20 +68,20 @@ class Workers:
         self._jobs.put((promise, work, arguments))
 
     def result(self) -> Any:
-        """What the oldest job returned, or raised; it is waited for."""
+        """Wait for the oldest job; return what it returned, or raise what it raised."""
         self._check()
-        made, error = self._promises[0].get()
+        result, error = self._promises[0].get()
         self._promises.popleft()
         if error is None:
-            return made
+            return result
         try:
             raise error
         finally:
-            del error  # its traceback leads here
+            del error  # its traceback refers to this frame
 
     def close(self) -> bool:
-        """End the threads; whether they have ended. Safe to call from anywhere, and again."""
-        if is_of_another(self._process):
+        """End the threads; return whether they have ended. Safe to call from anywhere, and again."""
+        if threads_gone(self._process):
             return False
         self._closed = True
         if self._on_close is not None:
@@ -93,7 +93,7 @@ class Workers:
         for _ in range(self._count):
             self._jobs.put(None)
         atexit.unregister(self.close)
-        return joined(self._threads, busy=bool(self._promises))
+        return join_threads(self._threads, busy=bool(self._promises))
 
     def __enter__(self) -> None:
         pass
@@ -102,14 +102,14 @@ class Workers:
         self.close()
 
     def _check(self) -> None:
-        refuse_another(self._process)
+        refuse_fork(self._process)
         if self._closed:
             raise CancelledError
 
     def _start(self) -> None:
         atexit.register(self.close)  # and daemons: an iterator left unread must not keep a program from ending
         names = [f"{self._name}_{i}" for i in range(self._count)]
-        start(
+        start_threads(
             [threading.Thread(target=_work, args=(self._jobs,), name=name, daemon=True) for name in names],
             self._threads,
         )
@@ -121,25 +121,25 @@ def _work(jobs: "SimpleQueue[Job | None]") -> None:
         promise, work, arguments = job
         try:
             outcome: tuple[Any, BaseException | None] = work(*arguments), None
-        except BaseException as error:  # noqa: BLE001 -- for whoever takes the result
+        except BaseException as error:  # noqa: BLE001 -- raised again by `result`
             outcome = None, error
         promise.put(outcome)
-        del job, promise, work, arguments, outcome  # what was made is the taker's alone
+        del job, promise, work, arguments, outcome  # only the taker keeps the result alive
 
 
 class Notifier:
     """A lock, and threads that wait for what it guards to change.
 
-    A `threading.Condition` is written in Python: a signal's handler that raises inside of it leaves the lock taken.
-    Here the lock is a bare one, and a thread waits in a queue of its own.
+    A `threading.Condition` is written in Python: a signal handler that raises inside it leaves the lock taken. Here the
+    lock is a bare one, and each waiting thread has a queue of its own.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()  # re-entrant: the garbage collector may call what takes it while it is held
+        self.lock = threading.RLock()  # re-entrant: while it is held, the garbage collector may run code that takes it
         self._waiting: list[SimpleQueue[None]] = []
 
     def wait_for(self, ask: Callable[[], Answer | None]) -> Answer:
-        """What `ask` returns, called with the lock held; while that is None, it is called again after each change."""
+        """Call `ask`, with the lock held, now and after each change until it returns something other than None."""
         while True:
             with self.lock:
                 answer = ask()
@@ -150,45 +150,48 @@ class Notifier:
             changed.get()
 
     def notify(self) -> None:
-        """Tell all who wait that something has changed; to be called with the lock held."""
+        """Wake all that wait, after a change; call it with the lock held."""
         for changed in list(self._waiting):
             changed.put(None)
         self._waiting.clear()
 
 
-def start(threads: Iterable[threading.Thread], started: list[threading.Thread]) -> None:
-    """Start threads, and note those that are: from a thread of its own, where no signal's handler can raise half-way.
+def start_threads(threads: Iterable[threading.Thread], started: list[threading.Thread]) -> None:
+    """Start threads, and add each to `started` once it runs.
 
-    A `threading.Thread` whose `start` is interrupted may hang for ever, before it has begun.
+    A `threading.Thread` whose `start` is interrupted may hang for ever. So it is called on a helper thread, where no
+    signal handler runs.
     """
-    told: SimpleQueue[BaseException | None] = SimpleQueue()
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def begin() -> None:
+    def start() -> None:
         _starting.add(threading.get_ident())
         try:
             for thread in threads:
                 thread.start()
                 started.append(thread)
-        except BaseException as error:  # noqa: BLE001 -- there may be no room for another thread
-            told.put(error)
+        except BaseException as error:  # noqa: BLE001 -- the system may refuse another thread
+            ended.put(error)
         else:
-            told.put(None)
+            ended.put(None)
         finally:
             _starting.discard(threading.get_ident())
 
-    _thread.start_new_thread(begin, ())
-    if error := told.get():
+    _thread.start_new_thread(start, ())
+    if error := ended.get():
         try:
             raise error
         finally:
-            del error
+            del error  # its traceback refers to this frame
 
 
-def joined(threads: Iterable[threading.Thread], *, busy: bool) -> bool:
-    """Wait for threads that were told to end, with patience; whether they have ended.
+def join_threads(threads: Iterable[threading.Thread], *, busy: bool) -> bool:
+    """Wait for threads that were told to end, but not for ever; return whether they have ended.
 
-    On a thread of planted's own the garbage collector may have come by. There it does not wait for long, since others
-    may wait for that thread, and since nothing else is collected meanwhile; nor at all where a thread is being begun.
+    The garbage collector may call this on any thread. On one of planted's own it waits only a moment, since other
+    threads may wait for that one, and nothing else is collected meanwhile. It does not wait at all on one of `threads`,
+    on a thread that is starting others or that `threading` does not know, nor, while jobs are running (`busy`), on a
+    `BACKGROUND` thread.
     """
     threads = list(threads)
     if threading.get_ident() in _starting:
@@ -202,13 +205,13 @@ def joined(threads: Iterable[threading.Thread], *, busy: bool) -> bool:
     return not any(thread.is_alive() for thread in threads)
 
 
-def is_of_another(process: int) -> bool:
-    """Whether threads of this process number are not here: after a fork they are gone, perhaps with a lock."""
+def threads_gone(process: int) -> bool:
+    """Whether the threads of this process number do not exist here: after a fork, or at interpreter shutdown."""
     return sys.is_finalizing() or os.getpid() != process
 
 
-def refuse_another(process: int) -> None:
-    """Raise a `ForkedError` where threads of this process number are not, since whoever waited for them would hang."""
+def refuse_fork(process: int) -> None:
+    """Raise a `ForkedError` if this is a fork of that process: its threads are not here, and a wait would never end."""
     if os.getpid() != process:
         raise ForkedError(
             f"this iterator was begun in process {process}, whose threads are not here, in process {os.getpid()}: "
