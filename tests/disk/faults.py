@@ -817,7 +817,7 @@ def fill_and_write(rng, case, disk, tally):
         with (filler / "0").open("wb") as file:
             size = os.statvfs(disk)
             os.posix_fallocate(file.fileno(), 0, size.f_bavail * size.f_frsize - left // 4096 * 4096)
-    with mock.patch.object(_storage.LocalFolder, "free", return_value=None):  # else it would be told beforehand
+    with mock.patch.object(_storage.LocalFolder, "free_bytes", return_value=None):  # else it would be told beforehand
         fails(case, target, errno.ENOSPC)
     shutil.rmtree(filler)
     goes_on(case, target)

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import planted
 from planted._disk.formats import BLOCK_BYTES, Segments, decode, encoded
 from planted._disk.shards import Shards
-from planted._disk.storage import LocalFolder, are_cached, drop_oldest, expect_pieces, read_pieces
+from planted._disk.storage import LocalFolder, are_cached, drop_oldest, read_pieces, readahead_pieces
 from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
 from planted._order.blocks import BlockOrder, plan_pool
 
@@ -292,11 +292,11 @@ def test_pieces_are_read_into_their_places(tmp_path):
 
 def test_pieces_of_files_without_a_descriptor_are_for_others(tmp_path):
     _, files, offsets, sizes = open_pieces(tmp_path, 2, seed=2)
-    other = SimpleNamespace(descriptor=None, expect=lambda offset, size: expected.append((offset, size)))
+    other = SimpleNamespace(descriptor=None, readahead=lambda offset, size: expected.append((offset, size)))
     expected = []
     assert read_pieces([files[0], other], offsets, sizes, offsets) == 0
     assert not are_cached([files[0], other], offsets)
-    expect_pieces([other, files[0], other], np.array([5, 6, 7]), np.array([1, 2, 3]))
+    readahead_pieces([other, files[0], other], np.array([5, 6, 7]), np.array([1, 2, 3]))
     assert expected == [(5, 1), (7, 3)]
 
 
@@ -324,7 +324,7 @@ def test_what_the_system_has_in_its_cache_is_known_and_what_is_expected_gets_the
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     if resident(path).any():
         pytest.skip("this file system keeps everything in memory")
-    expect_pieces(files, offsets, sizes)
+    readahead_pieces(files, offsets, sizes)
     pages = np.zeros(content.size, bool)
     for offset, size in zip(offsets, sizes, strict=True):
         pages[offset : offset + size] = True

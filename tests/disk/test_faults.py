@@ -125,7 +125,7 @@ def test_a_disk_that_is_really_full(tmp_path):
 
 
 def test_want_of_room_is_told_beforehand(tmp_path, monkeypatch):
-    monkeypatch.setattr(LocalFolder, "free", lambda self: 1_000)
+    monkeypatch.setattr(LocalFolder, "free_bytes", lambda self: 1_000)
     with pytest.raises(StorageError, match=r"801 rows need .* GB, and .* has room for 0.00 GB: make room") as caught:
         Case("npy", 801).write(tmp_path)
     assert caught.value.errno == errno.ENOSPC

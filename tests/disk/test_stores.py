@@ -342,7 +342,7 @@ def test_a_note_that_counts_for_nothing_stops_nobody(place, reference, dead_proc
 
 
 def test_a_writer_makes_its_note_anew_and_removes_it(place, monkeypatch):
-    monkeypatch.setattr(_remote, "RENEWED", 0)
+    monkeypatch.setattr(_remote, "LOCK_RENEWAL", 0)
     times = []
 
     def progress(done, n):

@@ -21,7 +21,7 @@ from planted._machine import empty
 from planted._rows import fill, keys_of
 from planted._types import FloatArray
 
-Table: TypeAlias = npt.NDArray[np.uint64]  # (segments, 2): where each ends, and its checksum
+ChecksumTable: TypeAlias = npt.NDArray[np.uint64]  # (segments, 2): where each ends, and its checksum
 checksum: Callable[[Any], int] = xxh3_64_intdigest
 
 BLOCK_BYTES: Final = {"npy": 1 << 16, "arrow": 1 << 16, "parquet": 1 << 20}  # Parquet has a header a column and block

@@ -32,8 +32,8 @@ from planted._errors import (
 
 OBJECT_STORES: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory"}
 READERS: Final = 16  # requests under way at once: each waits for the network
-LEASE: Final = 60.0  # seconds that a writer's note keeps others out
-RENEWED: Final = 15.0  # seconds after which it is made anew
+LOCK_TTL: Final = 60.0  # seconds that a writer's note keeps others out
+LOCK_RENEWAL: Final = 15.0  # seconds after which it is made anew
 _renewing: Final = threading.Lock()
 _at_work: Final[set[str]] = set()  # the tokens of this process's writers: a note of it that has none of them is stale
 VERSIONS: Final = ("etag", "content_md5", "md5hash", "generation", "mtime", "lastmodified", "last_modified", "updated")
@@ -121,13 +121,13 @@ class RemoteFolder:
             raise _failure(error, f"{self.url}/{name}") from error
         if found.get("type") != "file" or not isinstance(found.get("size"), int):
             raise StorageError(f"{self.url}/{name} is not a file: remove it")
-        return RemoteFile(self.system, path, f"{self.url}/{name}", found["size"], _stamp(found))
+        return RemoteFile(self.system, path, f"{self.url}/{name}", found["size"], _version_tag(found))
 
     def write(self, name: str, parts: Iterable[Buffer]) -> None:
         """One object, put at once; where stores are no object stores, under a temporary name first."""
         self._put(name, b"".join(memoryview(part).cast("B") for part in parts))
         note = self._note
-        if note and time.time() - note["time"] > RENEWED and _renewing.acquire(blocking=False):
+        if note and time.time() - note["time"] > LOCK_RENEWAL and _renewing.acquire(blocking=False):
             try:
                 self._leave_note()
             finally:
@@ -158,10 +158,10 @@ class RemoteFolder:
         except Exception as error:
             raise _failure(error, f"{self.url}/{name}") from error
 
-    def settle(self) -> None:
+    def fsync(self) -> None:
         """Nothing: what a store has taken, it has."""
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         """Not known."""
         return None
 
@@ -169,11 +169,11 @@ class RemoteFolder:
     def lock(self) -> Iterator[None]:
         """A note of who is writing, made anew with the files."""
         found = self._read_note()
-        age = time.time() - found["time"] if found else LEASE
-        if found and abs(age) < LEASE and not _dead(found):  # one from far in the future ends too
+        age = time.time() - found["time"] if found else LOCK_TTL
+        if found and abs(age) < LOCK_TTL and not _dead(found):  # one from far in the future ends too
             raise StorageError(
                 f"another process is writing to {self} (process {found['process']} on {found['host']}, {age:.0f} s "
-                f"ago): wait until it has ended; if it died, its claim ends {LEASE:.0f} s after its last file"
+                f"ago): wait until it has ended; if it died, its claim ends {LOCK_TTL:.0f} s after its last file"
             )
         token = uuid.uuid4().hex
         _at_work.add(token)
@@ -221,7 +221,7 @@ class RemoteFile:
     path: str
     url: str
     size: int
-    stamp: str
+    version_tag: str
     descriptor: None = None
 
     def read_into(self, buffer: Buffer, offset: int) -> None:
@@ -237,7 +237,7 @@ class RemoteFile:
             raise DamagedError(f"{self.url} ends at byte {offset + len(found)}, within its rows: it was cut off")
         into[:] = found
 
-    def expect(self, offset: int, size: int) -> None:
+    def readahead(self, offset: int, size: int) -> None:
         """Nothing: requests are under way at once."""
 
     def changed(self) -> bool:
@@ -245,7 +245,7 @@ class RemoteFile:
         return False
 
 
-def _stamp(found: dict[str, Any]) -> str:
+def _version_tag(found: dict[str, Any]) -> str:
     """What a store says of a file's version, by any of the names that stores have for it."""
     known = {str(name).lower(): value for name, value in found.items()}
     versions = [known[name] for name in VERSIONS if known.get(name) is not None]

@@ -11,10 +11,10 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from planted._disk.formats import Segments, Table, checksum, decode, file_size, npy_offset
+from planted._disk.formats import ChecksumTable, Segments, checksum, decode, file_size, npy_offset
 from planted._disk.manifest import LARGEST_TEXT, MANIFEST, PLAN, Manifest, Plan, manifest_from
 from planted._disk.remote import folder_of
-from planted._disk.storage import File, Folder, are_cached, drop_oldest, expect_pieces, read_pieces
+from planted._disk.storage import File, Folder, are_cached, drop_oldest, read_pieces, readahead_pieces
 from planted._errors import DamagedError, ManifestError, MissingError, StorageError
 from planted._input import flag
 from planted._machine import empty
@@ -38,7 +38,7 @@ class Shards:
     def __init__(self, folder: Folder, manifest: Manifest, verify: bool) -> None:
         self.folder, self.manifest, self.verify = folder, manifest, verify
         self._files: dict[int, File] = {}
-        self._tables: dict[int, Table] = {}
+        self._tables: dict[int, ChecksumTable] = {}
 
     @property
     def plan(self) -> Plan:
@@ -64,7 +64,7 @@ class Shards:
                 self._read_blocks(shard, range(first, first + -(-(stop - at) // R)), out[at - lo : stop - lo])
             at = stop
 
-    def expect(self, lo: int, hi: int) -> None:
+    def readahead(self, lo: int, hi: int) -> None:
         """Say that these rows will soon be read."""
         if self.plan.file_format != "npy":  # the others know only when their table is read
             return
@@ -75,7 +75,7 @@ class Shards:
             first = npy_offset(self.plan, shard, 0)
             with suppress(StorageError):  # whoever reads it will be told
                 start = first + (lo - rows.start) * self.plan.row_bytes
-                self._file(shard).expect(start, (stop - lo) * self.plan.row_bytes)
+                self._file(shard).readahead(start, (stop - lo) * self.plan.row_bytes)
             lo = stop
 
     def read_pieces(self, los: RowNumbers, his: RowNumbers, arena: FloatArray, places: RowNumbers) -> int:
@@ -96,14 +96,14 @@ class Shards:
             self._refuse_change(int(los[k]) // self.plan.shard_rows, files[k])
         return count
 
-    def expect_pieces(self, los: RowNumbers, his: RowNumbers) -> None:
+    def readahead_pieces(self, los: RowNumbers, his: RowNumbers) -> None:
         """Say that these rows will soon be read, each piece from one shard; not if a sample of them is cached."""
         if self.plan.file_format != "npy":
             return
         with suppress(StorageError):  # whoever reads it will be told
             files, offsets, _ = self._pieces(los[::SAMPLED], his[::SAMPLED])
             if not are_cached(files, offsets):
-                expect_pieces(*self._pieces(los, his))
+                readahead_pieces(*self._pieces(los, his))
 
     def _pieces(self, los: RowNumbers, his: RowNumbers) -> tuple[list[File], RowNumbers, RowNumbers]:
         """Where pieces of one shard each lie: its .npy file, the first byte, and how many."""
@@ -149,7 +149,7 @@ class Shards:
                 name, _ = self.plan.names_of(shard)
                 decode(self.plan, name, Segments(file.size, held), block, out[i * R : (i + 1) * R])
 
-    def _segment(self, shard: int, file: File, table: Table, segment: int) -> tuple[int, bytearray]:
+    def _segment(self, shard: int, file: File, table: ChecksumTable, segment: int) -> tuple[int, bytearray]:
         start = int(table[segment - 1, 0]) if segment else 0
         content = bytearray(int(table[segment, 0]) - start)
         file.read_into(content, start)
@@ -189,7 +189,7 @@ class Shards:
             self._files[shard] = file
         return file
 
-    def _table(self, shard: int) -> Table:
+    def _table(self, shard: int) -> ChecksumTable:
         table = self._tables.get(shard)
         if table is None:
             table = read_table(self.folder, self.plan, shard, self.manifest.shards[shard])
@@ -207,18 +207,18 @@ def segments_of(plan: Plan, shard: int) -> int:
     return plan.blocks_of(shard) + (1 if plan.file_format == "npy" else 2)
 
 
-def table_text(plan: Plan, shard: int, table: Table) -> bytes:
+def table_text(plan: Plan, shard: int, table: ChecksumTable) -> bytes:
     """A table of checksums as it is kept: little-endian words, and last the checksum of them and of whose they are."""
     words = table.astype("<u8").tobytes()
     return words + checksum(words + plan.identity_of(shard)).to_bytes(8, "little")
 
 
-def table_sum(table: Table) -> int:
+def table_sum(table: ChecksumTable) -> int:
     """The checksum of a table, which the manifest holds."""
     return checksum(table.astype("<u8").tobytes())
 
 
-def read_table(folder: Folder, plan: Plan, shard: int, expected: int | None) -> Table:
+def read_table(folder: Folder, plan: Plan, shard: int, expected: int | None) -> ChecksumTable:
     """A shard's table of checksums, compared with its own checksum, and that in the manifest unless it is None.
 
     Raises
@@ -289,7 +289,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
     def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
         """Say that blocks will soon be loaded."""
         los = self.first + blocks.starts(indices)
-        self.shards.expect_pieces(los, los + blocks.sizes(indices))
+        self.shards.readahead_pieces(los, los + blocks.sizes(indices))
 
     # ---- row by row ----
 
@@ -312,7 +312,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
             values = empty((span.stop - at, X.shape[1] + 1), X.dtype)
             if values.nbytes >= SPAN_BYTES // 4:  # more may follow
                 behind = lo + span.stop
-                self.shards.expect(behind, min(behind + AHEAD_BYTES // row_bytes, end))
+                self.shards.readahead(behind, min(behind + AHEAD_BYTES // row_bytes, end))
             self.shards.read(lo + at, lo + span.stop, values)
             _rows.gather_block_rows(np.arange(len(values)), values, X[span], y[span])
 
@@ -324,10 +324,10 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
         blocks = ascending // plan.block_rows
         edges = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
         for k in range(min(64, edges.size - 1)):
-            self._expect_block(int(blocks[edges[k]]))
+            self._readahead_block(int(blocks[edges[k]]))
         for k in range(edges.size - 1):
             if k + 64 < edges.size - 1:
-                self._expect_block(int(blocks[edges[k + 64]]))
+                self._readahead_block(int(blocks[edges[k + 64]]))
             wanted = slice(edges[k], edges[k + 1])
             lo = int(blocks[edges[k]]) * plan.block_rows
             values = empty((min(plan.block_rows, plan.n - lo), X.shape[1] + 1), X.dtype)
@@ -335,9 +335,9 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
             some = values[ascending[wanted] - lo]
             X[order[wanted]], y[order[wanted]] = some[:, :-1], some[:, -1:]
 
-    def _expect_block(self, block: int) -> None:
+    def _readahead_block(self, block: int) -> None:
         plan = self.shards.plan
-        self.shards.expect(block * plan.block_rows, min((block + 1) * plan.block_rows, plan.n))
+        self.shards.readahead(block * plan.block_rows, min((block + 1) * plan.block_rows, plan.n))
 
     def _view(self, first: int, count: int) -> "DiskRows":
         return replace(self, n=count, start=self.start + first, first=self.first + first)

@@ -43,15 +43,15 @@ class File(Protocol):
         ...
 
     @property
-    def stamp(self) -> str:
-        """A text that becomes another one when the file is written to: its size, and when it was, if that is known."""
+    def version_tag(self) -> str:
+        """A text that changes when the file is written to: its size and, if known, the time."""
         ...
 
     def read_into(self, buffer: Buffer, offset: int) -> None:
         """Fill a buffer from an offset on; a `DamagedError` if the file ends before."""
         ...
 
-    def expect(self, offset: int, size: int) -> None:
+    def readahead(self, offset: int, size: int) -> None:
         """Say that these bytes will soon be read."""
         ...
 
@@ -84,11 +84,11 @@ class Folder(Protocol):
         """Remove a file; nothing if there is none."""
         ...
 
-    def settle(self) -> None:
+    def fsync(self) -> None:
         """Make what was written survive a loss of power."""
         ...
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         """Bytes that can still be written, if that is known."""
         ...
 
@@ -162,7 +162,7 @@ class LocalFolder:
         except OSError as error:
             raise _failure(error, self.path / name) from error
 
-    def settle(self) -> None:
+    def fsync(self) -> None:
         """Synchronise the names with the disk, where the system can."""
         if os.name == "posix":
             try:
@@ -174,7 +174,7 @@ class LocalFolder:
             except OSError as error:
                 raise _failure(error, self.path) from error
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         """Bytes that the disk has left, if it says so."""
         import shutil
 
@@ -224,7 +224,7 @@ class LocalFolder:
 class LocalFile:
     """An open file; its descriptor is closed when nobody holds it any more."""
 
-    __slots__ = ("descriptor", "path", "size", "stamp")
+    __slots__ = ("descriptor", "path", "size", "version_tag")
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self.descriptor = path, descriptor
@@ -232,7 +232,7 @@ class LocalFile:
         if not stat.S_ISREG(found.st_mode):
             raise StorageError(f"{path} is not a file: remove it")
         self.size = found.st_size
-        self.stamp = _stamp(found)
+        self.version_tag = _version_tag(found)
 
     def read_into(self, buffer: Buffer, offset: int) -> None:
         """Fill a buffer; several threads may do so at once."""
@@ -246,14 +246,14 @@ class LocalFile:
                 raise DamagedError(f"{self.path} ends at byte {offset}, within its rows: it was cut off")
             rest, offset = rest[read:], offset + read
 
-    def expect(self, offset: int, size: int) -> None:
+    def readahead(self, offset: int, size: int) -> None:
         """Let the system read ahead, where it can be asked to."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self.descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
     def changed(self) -> bool:
         """Whether it was written to since it was opened."""
-        return _stamp(os.fstat(self.descriptor)) != self.stamp
+        return _version_tag(os.fstat(self.descriptor)) != self.version_tag
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at the end of a program `os` may be gone
         close(self.descriptor)
@@ -287,10 +287,10 @@ def are_cached(files: list[File], offsets: RowNumbers) -> bool:
     return True
 
 
-def expect_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers) -> None:
+def readahead_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers) -> None:
     """Say that these pieces will soon be read."""
     for file, offset, size in zip(files, offsets.tolist(), sizes.tolist(), strict=True):
-        file.expect(offset, size)
+        file.readahead(offset, size)
 
 
 def drop_oldest(kept: dict[int, Any], limit: int) -> None:
@@ -306,7 +306,7 @@ def _descriptors(files: list[File]) -> npt.NDArray[np.int32] | None:
     return None if None in descriptors or sys.maxsize < 2**32 else np.array(descriptors, np.int32)
 
 
-def _stamp(found: os.stat_result) -> str:
+def _version_tag(found: os.stat_result) -> str:
     return f"{found.st_size}/{found.st_mtime_ns}"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._disk.formats import Table, checksum
+from planted._disk.formats import ChecksumTable, checksum
 from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from
 from planted._disk.remote import folder_of
 from planted._disk.shards import AHEAD_BYTES, read_table, read_text
@@ -149,7 +149,7 @@ class _Check:
         if self.repair:
             if missing:
                 finish(self.folder, plan, sums)
-            self.folder.settle()
+            self.folder.fsync()
         return Verification(str(self.folder), plan.n, size, tuple(sorted(self.faults, key=lambda fault: fault.file)))
 
     def _described(self) -> tuple[Plan, Manifest | None, bool]:
@@ -196,7 +196,7 @@ class _Check:
             write_shard(self.folder, plan, shard, self.stop, expected)
         return size, faults
 
-    def _compare(self, name: str, table: Table) -> tuple[str, tuple[int, ...]]:
+    def _compare(self, name: str, table: ChecksumTable) -> tuple[str, tuple[int, ...]]:
         """What is wrong with a shard's file, and in which blocks."""
         try:
             file = self.folder.open(name)
@@ -208,13 +208,13 @@ class _Check:
         except StorageError as error:
             return f"unreadable ({error})", ()
 
-    def _compare_segments(self, file: File, table: Table) -> tuple[str, tuple[int, ...]]:
+    def _compare_segments(self, file: File, table: ChecksumTable) -> tuple[str, tuple[int, ...]]:
         wrong, first, start = [], 0, 0
         while first < len(table):
             last = max(first + 1, int(np.searchsorted(table[:, 0], start + READ_BYTES, side="right")))
             edges = [start, *map(int, table[first:last, 0])]
             content = empty((edges[-1] - start,), np.dtype(np.uint8))
-            file.expect(edges[-1], min(AHEAD_BYTES, file.size - edges[-1]))
+            file.readahead(edges[-1], min(AHEAD_BYTES, file.size - edges[-1]))
             file.read_into(content, start)
             for segment, (lo, hi) in enumerate(itertools.pairwise(edges), first):
                 if checksum(content[lo - start : hi - start]) != table[segment, 1]:

@@ -176,7 +176,7 @@ def _described(folder: Folder, names: list[str]) -> tuple[Plan | None, Manifest 
 
 
 def _check_room(folder: Folder, plan: Plan, replaced: list[str]) -> None:
-    free, needed = folder.free(), plan.n * plan.row_bytes
+    free, needed = folder.free_bytes(), plan.n * plan.row_bytes
     if free is not None and free < needed and not replaced:
         failure = StorageError(
             f"{plan.n} rows need {needed / 1e9:.2f} GB, and {folder} has room for {free / 1e9:.2f} GB: make room, or "
@@ -207,9 +207,9 @@ def finish(folder: Folder, plan: Plan, sums: Mapping[int, int]) -> Manifest:
     """Write the plan, and the manifest last, when all shards are on the disk."""
     manifest = Manifest(plan, tuple(sums[shard] for shard in range(plan.shards)))
     folder.write(PLAN, [text_of(plan)])
-    folder.settle()
+    folder.fsync()
     folder.write(MANIFEST, [text_of(manifest)])
-    folder.settle()
+    folder.fsync()
     return manifest
 
 

@@ -118,7 +118,7 @@ class Table:
             file, handle = self._file(i)
             with reading(self.places[i].label):
                 for start, stop in self.parts[i].ranges(handle, a, b):
-                    file.expect(start, stop - start)
+                    file.readahead(start, stop - start)
 
     def _decode(self, lo: int, hi: int) -> FloatArray:
         """A block out of those that are kept; the first thread to ask reads it, others wait for that."""
@@ -171,7 +171,7 @@ class Table:
         found = self._files.get(i)
         if found is None:
             file = self.places[i].open()
-            if file.stamp != self.stamps[i]:
+            if file.version_tag != self.stamps[i]:
                 raise self._changed(i)
             found = file, self.parts[i].handle(file)
             drop_oldest(self._files, FILES - 1)

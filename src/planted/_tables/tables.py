@@ -275,9 +275,9 @@ def open_table(
                 f"{places[0].label} and {place.label} do not have the same columns: {difference}; open them apart, or "
                 "write them alike"
             )
-        return file.stamp, found.part(chosen)
+        return file.version_tag, found.part(chosen)
 
-    looked = [(opened.stamp, first.part(chosen)), *_each(look, places[1:])]
+    looked = [(opened.version_tag, first.part(chosen)), *_each(look, places[1:])]
     kept = [k for k, (_, part) in enumerate(looked) if part.n] or [0]
     stamps, parts = [looked[k][0] for k in kept], [looked[k][1] for k in kept]
     table = Table([places[k] for k in kept], stamps, parts, chosen, np.dtype(wanted or chosen.dtype_name))
