@@ -1,7 +1,6 @@
 """JAX: planted's batches as JAX arrays, the book's classes for its JAX tab, and its notebook's `gen_reg_data`.
 
-What comes in: chunks of rows in NumPy, or arrays of the reader's own. What goes out: minibatches of `jax.Array`.
-Nothing of JAX is anywhere else in the package::
+For example::
 
     from planted import jax as d2l
 
@@ -26,7 +25,7 @@ from planted._frameworks import (
     SyntheticData,
     TensorDataModule,
     add_to_class,
-    floating,
+    refuse_integers,
 )
 from planted._learn import Estimate, descend
 from planted._rows import regression
@@ -143,7 +142,7 @@ def gen_reg_data(w: Any, b: Any, seed: int, noise: float = 0.01, n: int = 1000) 
     ((1000, 2), (1000, 1))
     """
     if not isinstance(w, (list, tuple)):
-        floating(w, FRAMEWORK)
+        refuse_integers(w, FRAMEWORK)
     X, y = regression(w, b, noise=noise, n=n, seed=seed)[:]
     return _tensor(X), _tensor(y)
 

@@ -1,8 +1,7 @@
 """MXNet: planted's batches as MXNet's NumPy-like arrays, and the book's classes for its MXNet tab.
 
-What comes in: chunks of rows in NumPy, or arrays of the reader's own. What goes out: minibatches of
-`mxnet.np.ndarray` that share memory with the chunk they are cut from: one DLPack hand-over a chunk, one slice a
-batch (8 microseconds). Nothing of MXNet is anywhere else in the package::
+Minibatches of `mxnet.np.ndarray` share memory with the chunk of rows that they are cut from: one DLPack hand-over a
+chunk, one slice a batch (8 microseconds). For example::
 
     from planted import mxnet as d2l
 

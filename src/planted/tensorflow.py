@@ -1,7 +1,6 @@
 """TensorFlow: planted's batches as tensors, the book's classes for its TensorFlow tab, and a `tf.data.Dataset`.
 
-What comes in: chunks of rows in NumPy, or tensors of the reader's own. What goes out: minibatches of `tf.Tensor`.
-Nothing of TensorFlow is anywhere else in the package::
+For example::
 
     from planted import tensorflow as d2l
 
@@ -97,7 +96,7 @@ def dataset(loader: Loader) -> tf.data.Dataset:
     Parameters
     ----------
     loader
-        A loader of any framework; it is asked for each epoch anew, so `repeat` continues with new orders.
+        A loader of any framework. It is iterated over for each epoch, so `repeat` continues with new orders.
 
     Returns
     -------

@@ -1,8 +1,7 @@
 """PyTorch: planted's batches as torch tensors, and the book's classes for its PyTorch tab.
 
-What comes in: chunks of rows in NumPy, or tensors of the reader's own. What goes out: minibatches of `torch.Tensor`
-that share memory with the chunk they are cut from, without a copy; and, from `_frameworks`, rows for
-torch's own input pipelines. Nothing of torch is anywhere else in the package::
+Minibatches of `torch.Tensor` share memory with the chunk of rows that they are cut from, without a copy. `Dataset`,
+`IterableDataset` and `LightningDataModule` are rows for torch's own input pipelines::
 
     from planted import torch as d2l
 
@@ -105,14 +104,15 @@ class _TensorRows:
         return f"<tensors: {', '.join(str(tuple(tensor.shape)) for tensor in self.tensors)}>"
 
 
+def _tensors_at(tensors: Sequence[torch.Tensor], indices: Any) -> _TensorRows:
+    equally_long(tensors)
+    return _TensorRows([tensor[indices] for tensor in tensors])
+
+
 class DataModule(TensorDataModule):
     """The book's `DataModule` for PyTorch: `get_tensorloader` makes a loader of tensors."""
 
-    framework = Framework("torch", torch.from_numpy, "torch.tensor([2, -3.4])")
-
-    def _source(self, tensors: Sequence[torch.Tensor], indices: Any) -> _TensorRows:
-        equally_long(tensors)
-        return _TensorRows([tensor[indices] for tensor in tensors])
+    framework = Framework("torch", torch.from_numpy, "torch.tensor([2, -3.4])", _tensors_at)
 
 
 class SyntheticRegressionData(SyntheticData, DataModule):

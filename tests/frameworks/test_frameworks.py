@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import planted
+from planted._errors import DivergedError, MissingDependencyError, MissingFrameworkError
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,10 @@ def test_tensors_hold_the_same_rows_as_arrays(case, n, batch_size):
                 np.testing.assert_array_equal(array, tensor)
 
 
-def test_float64_rows_stay_float64(case):
+@pytest.mark.parametrize("n", [1, 95, 20_000])
+def test_float64_rows_stay_float64(case, n):
     """Or are refused, where the framework would cut them down to float32 without a word."""
-    rows = planted.regression([2.0, -3.4], n=100, dtype="float64")
+    rows = planted.regression([2.0, -3.4], n=n, dtype="float64")
     loader = planted.Loader(rows, 32, shuffle=False, framework=case.name)
     if case.name == "jax":
         import jax
@@ -187,7 +189,10 @@ def test_float64_rows_stay_float64(case):
             assert isinstance(numbers, jax.Array)
             np.testing.assert_array_equal(np.asarray(X), rows[:32].X)
         return
-    np.testing.assert_array_equal(joined(case, loader), rows.X)
+    for part, array in enumerate(rows[:]):
+        tensors = joined(case, loader, part)
+        assert tensors.dtype == np.float64
+        np.testing.assert_array_equal(tensors, array)
 
 
 def test_ranks_with_no_row_in_the_last_batch_get_an_empty_tensor(case):
@@ -270,6 +275,10 @@ def test_the_data_are_those_of_the_contract(case, d2l, data):
     assert case.is_tensor(listed.w)
     np.testing.assert_array_equal(case.numpy(listed.w), case.numpy(data.w))
     np.testing.assert_array_equal(case.numpy(listed.X), X)
+    other = d2l.SyntheticRegressionData([2, -3.4], 4.2, seed=1)
+    assert not np.array_equal(case.numpy(other.X), X)
+    residual = y - case.numpy(case.matmul(data.X, case.tensor(case.numpy(data.w).reshape(-1, 1)))) - data.b
+    assert abs(residual.std() / 0.01 - 1) < 0.1
 
 
 def test_the_concise_loaders(case, data):
@@ -355,14 +364,24 @@ def renamed(function):
 
 
 def test_tensors_of_any_kind_can_be_loaded(case, d2l):
+    """Images, labels, bytes: any number of tensors, of any shape and type; a state belongs to its tensors."""
     module = d2l.DataModule()
     module.batch_size = 7
     images = case.tensor(np.arange(20 * 3 * 4, dtype=np.float32).reshape(20, 3, 4))
     labels = case.tensor(np.arange(20, dtype=np.int32))
-    for image, label in module.get_tensorloader((images, labels), train=True):
+    names = case.tensor(np.arange(20, dtype=np.uint8))
+    loader = module.get_tensorloader((images, labels, names), train=True)
+    for image, label, name in loader:
         np.testing.assert_array_equal(case.numpy(image), case.numpy(images)[case.numpy(label)])
+        np.testing.assert_array_equal(case.numpy(name), case.numpy(label))
+        assert (case.numpy(label).dtype, case.numpy(name).dtype) == (np.int32, np.uint8)
     (part,) = list(module.get_tensorloader((labels,), train=False, indices=[5, 3]))
     assert case.numpy(part[0]).tolist() == [5, 3]
+    state = loader.state_dict()
+    loader.load_state_dict(state)
+    other = module.get_tensorloader((images + 1, labels, names), train=True)
+    with pytest.raises(planted.PlantedError, match="the state has rows="):
+        other.load_state_dict(state)
     for tensors in ((), (images, labels[:5]), (case.tensor(np.float32(3)),)):
         with pytest.raises(ValueError, match="equally long"):
             module.get_tensorloader(tensors, train=True)
@@ -399,6 +418,8 @@ def test_fit_is_sgd_done_by_the_framework(case, d2l):
         d2l.fit(planted.Loader(planted.regression([1.0], n=0), framework=case.name))
     with pytest.raises(planted.PlantedError, match="epochs=0"):
         d2l.fit([], 0)
+    with pytest.raises(DivergedError, match=r"overflowed in epoch .* with lr=100.0: use a smaller lr"):
+        d2l.fit(loader, 60, 100.0)
 
 
 def test_fit_reads_a_ranks_share(case, d2l):
@@ -430,3 +451,7 @@ def test_a_missing_framework_is_named_with_its_extra(monkeypatch, name):
         ValueError, match="framework='theano' must be 'numpy' or one of 'jax', 'mxnet', 'tensorflow', 'torch'"
     ):
         planted.Loader(rows, framework="theano")
+
+
+def test_the_old_name_of_the_error_stays():
+    assert MissingFrameworkError is MissingDependencyError

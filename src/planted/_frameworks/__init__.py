@@ -4,7 +4,14 @@ In: the book's arguments, or rows. Out: the book's classes, and rows as each fra
 needs a framework is imported when it is first asked for.
 """
 
-from planted._frameworks.book import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class, floating
+from planted._frameworks.book import (
+    Framework,
+    HyperParameters,
+    SyntheticData,
+    TensorDataModule,
+    add_to_class,
+    refuse_integers,
+)
 from planted._lazy import lazily
 
 __getattr__ = lazily(
@@ -22,5 +29,5 @@ __all__ = [
     "SyntheticData",
     "TensorDataModule",
     "add_to_class",
-    "floating",
+    "refuse_integers",
 ]

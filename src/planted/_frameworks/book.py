@@ -1,9 +1,8 @@
 """What the classes of the book share, whatever the framework: *Dive into Deep Learning*, 3.2 and 3.3.
 
-What comes in: the reader's own classes and methods, and a `Framework`: how an array becomes one of its tensors. What
-goes out: hyperparameters saved as attributes, methods added after the fact, data modules with their loaders. The
-names, arguments and effects are those of the book's package `d2l` 1.0.3; the code is ours. Each framework's own file
-makes the two final classes of these, `DataModule` and `SyntheticRegressionData`.
+The names, arguments and effects are those of the book's package `d2l` 1.0.3; the code is ours. Each framework's door
+makes two final classes of these, `DataModule` and `SyntheticRegressionData`, with a `Framework` that says how an array
+becomes one of its tensors.
 """
 
 import inspect
@@ -120,6 +119,11 @@ class DataModule(HyperParameters):
 # ---- tensors of any framework -----------------------------------------------------------------------------------
 
 
+def arrays_at(tensors: Sequence[Any], indices: Any) -> Arrays:
+    """The elements at `indices` of tensors of equal length, as NumPy arrays, for a loader."""
+    return Arrays([array[indices] for array in Arrays(tensors).arrays])
+
+
 @dataclass(frozen=True, slots=True)
 class Framework:
     """What the classes below need to know of a framework."""
@@ -127,9 +131,10 @@ class Framework:
     name: str
     tensor: Callable[[npt.NDArray[Any]], Any]  # of an array, sharing its memory where it can
     weights: str  # an example of weights that are right, for error messages
+    source: Callable[[Sequence[Any], Any], Any] = arrays_at
 
 
-def floating(w: Any, framework: Framework) -> None:
+def refuse_integers(w: Any, framework: Framework) -> None:
     """Refuse weights in a tensor of integers, which no framework multiplies by the features."""
     if (dtype := to_numpy(w).dtype).kind in "iub":
         raise InvalidTypeError(f"w has dtype {dtype}: use floating-point weights, such as {framework.weights}")
@@ -165,12 +170,9 @@ class TensorDataModule(DataModule):
             If the tensors are not equally long, or have no examples' axis.
         """
         seed = getattr(self, "seed", 0)
-        source = self._source(tensors, indices)
+        source = self.framework.source(tensors, indices)
         loader = Loader(source, self.batch_size, shuffle=train, seed=seed, framework=self.framework.name)
         return self._continued(loader) if train else loader
-
-    def _source(self, tensors: Sequence[Any], indices: Any) -> Any:
-        return Arrays([array[indices] for array in Arrays(tensors).arrays])
 
     def _continued(self, loader: Loader) -> Loader:
         """The loader, set to the epoch after the last one that the module's previous training loader began."""
@@ -221,7 +223,7 @@ class SyntheticData(TensorDataModule):
         batch_size
             Rows in a minibatch; read when a loader is asked for.
         seed
-            Of the rows and of their order; the same seed gives the same data, whoever asks.
+            Of the rows and of their order; the same seed gives the same data.
         fresh
             Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
 
@@ -231,15 +233,19 @@ class SyntheticData(TensorDataModule):
             If an argument breaks its rule: weights in a tensor of integers, say, or a negative noise.
         """
         super().__init__()
-        for count, name in ((num_train, "num_train"), (num_val, "num_val")):
-            integer(count, name, minimum=0, remedy="use a number of rows, such as 1000")
+        integer(num_train, "num_train", minimum=0, remedy="use a number of rows, such as 1000")
+        integer(num_val, "num_val", minimum=0, remedy="use a number of rows, such as 1000")
+        w = self._weights(w)
+        self.save_hyperparameters()
+        self.rows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
+
+    def _weights(self, w: Any) -> Any:
+        """The weights as a tensor."""
         if isinstance(w, (list, tuple, np.ndarray)):
             weights = floats(w, "w", remedy="use finite weights, one a feature, such as [2.0, -3.4]")
-            w = self.framework.tensor(weights.astype(np.float32))
-        else:
-            floating(w, self.framework)
-        self.save_hyperparameters(ignore=["count", "name", "weights"])
-        self.rows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
+            return self.framework.tensor(weights.astype(np.float32))
+        refuse_integers(w, self.framework)
+        return w
 
     @cached_property
     def X(self) -> Any:

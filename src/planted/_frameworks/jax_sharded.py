@@ -1,12 +1,11 @@
 """Sharded arrays: each batch as one global `jax.Array` over a mesh of devices, of one process or of many.
 
-What comes in: a `Loader`, and a sharding. What goes out: batches whose rows lie where the sharding says. Which rows
-the devices of this process need is asked of the sharding; only those are made.
+The sharding says which rows the devices of this process hold; only those are made.
 """
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,15 @@ try:
 except ImportError as error:
     raise MissingDependencyError("planted.jax needs JAX: pip install 'planted[jax]'") from error
 
-Part: TypeAlias = tuple[tuple[int, ...], np.dtype[Any], Any]
-LARGEST_INT32 = np.iinfo(np.int32).max
+LARGEST_INT32: Final = np.iinfo(np.int32).max
+
+
+class _Layout(NamedTuple):
+    """One array of a global batch."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sharding: Any
 
 
 class ShardedLoader:
@@ -72,8 +78,8 @@ class ShardedLoader:
                 "or pad_last=True"
             )
         self.sharding = sharding
-        self._parts = [_part(shape, dtype, sharding) for shape, dtype in _arrays(loader)]
-        first, last = _own_rows(size, self._parts)
+        self._layouts = [_layout(shape, dtype, sharding) for shape, dtype in _arrays(loader)]
+        first, last = _own_rows(size, self._layouts)
         self._first = first
         self.loader = copy.copy(loader)
         self.loader.rank, self.loader.world_size = first // (last - first), size // (last - first)
@@ -106,7 +112,7 @@ class ShardedLoader:
         return self.loader.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next ``for`` go on where `state_dict` was taken, by this loader, one of another mesh, or a `Loader`.
+        """Let the next ``for`` continue where `state_dict` was taken, here, over another mesh, or by a plain `Loader`.
 
         Raises
         ------
@@ -122,7 +128,7 @@ class ShardedLoader:
     def _whole(self, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         """Global arrays, of which this process has these rows."""
         arrays = []
-        for rows, (shape, dtype, sharding) in zip(batch, self._parts, strict=True):
+        for rows, (shape, dtype, sharding) in zip(batch, self._layouts, strict=True):
             own = rows if rows.dtype == dtype else rows.astype(dtype)
             arrays.append(jax.make_array_from_callback(shape, sharding, lambda index, own=own: own[self._local(index)]))
         return tuple(arrays)
@@ -153,8 +159,8 @@ def _arrays(loader: Loader) -> Iterator[tuple[tuple[int, ...], np.dtype[Any]]]:
         yield (loader.batch_size,), np.dtype(np.int64 if wide else np.int32)
 
 
-def _part(shape: tuple[int, ...], dtype: np.dtype[Any], sharding: Any) -> Part:
-    """An array of a batch, and how it is sharded: X as asked for, the others in their rows alone."""
+def _layout(shape: tuple[int, ...], dtype: np.dtype[Any], sharding: Any) -> _Layout:
+    """X is sharded as asked for, the other arrays in their rows alone."""
     spec = getattr(sharding, "spec", None)
     if spec is not None and len(spec) > 1 and (len(shape) == 1 or shape[1] == 1):
         sharding = jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec(spec[0]))
@@ -165,14 +171,14 @@ def _part(shape: tuple[int, ...], dtype: np.dtype[Any], sharding: Any) -> Part:
             f"a batch of shape {shape} cannot be divided by {sharding!r}: use a batch_size (or features) that the "
             f"mesh divides ({error})"
         ) from None
-    return shape, dtype, sharding
+    return _Layout(shape, dtype, sharding)
 
 
-def _own_rows(size: int, parts: list[Part]) -> tuple[int, int]:
+def _own_rows(size: int, layouts: list[_Layout]) -> tuple[int, int]:
     """The rows of a global batch that the devices of this process hold: from, and up to."""
     spans = {
         (rows.start or 0, size if rows.stop is None else rows.stop)
-        for shape, _, sharding in parts
+        for shape, _, sharding in layouts
         for rows, *_ in sharding.addressable_devices_indices_map(shape).values()
     }
     first, last = min(span[0] for span in spans), max(span[1] for span in spans)

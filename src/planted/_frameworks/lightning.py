@@ -1,10 +1,8 @@
-"""Lightning: planted's rows for a trainer, in the trainer's own epochs and checkpoints.
+"""Lightning: rows for a trainer, in the trainer's own epochs and checkpoints.
 
-What comes in: rows to train on, and to validate on. What goes out: a `LightningDataModule` whose loaders give torch
-tensors. It is made when it is first asked for: importing Lightning takes seconds, and few have it.
+This file imports Lightning, which takes seconds and few have; so the face offers its class lazily.
 """
 
-import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,12 +10,17 @@ from planted._errors import MissingDependencyError
 from planted._input import rows_like
 from planted._loader import Loader
 
+try:
+    from lightning import pytorch as trainers
+except ImportError as error:
+    raise MissingDependencyError("LightningDataModule needs Lightning: pip install lightning") from error
+
 
 class _TrainingLoader:
     """A loader as a Lightning trainer reads it: always the trainer's own epoch, whoever else asked for an iterator.
 
     Before it trains, a trainer makes an iterator only to see whether it can; with `reload_dataloaders_every_n_epochs`
-    it asks for a new loader now and then, and with `limit_train_batches` it leaves an epoch early.
+    it asks for a new loader from time to time, and with `limit_train_batches` it leaves an epoch early.
     """
 
     def __init__(self, loader: Loader, trainer: Any) -> None:
@@ -38,14 +41,14 @@ class _TrainingLoader:
         return self.loader.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next reading go on there."""
+        """Let the next reading continue there."""
         self.loader.load_state_dict(state)
 
     def __repr__(self) -> str:
         return repr(self.loader)
 
 
-class _LightningData:
+class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, unused-ignore]  # where it is absent
     """Rows for a `lightning.Trainer`: for training in random order, for validation in fixed order.
 
     Under several processes each rank reads its share of every batch, as the trainer says; add no sampler.
@@ -89,8 +92,6 @@ class _LightningData:
     (torch.Size([32, 2]), torch.Size([32, 1]), 32, 7)
     """
 
-    trainer: Any
-
     def __init__(
         self,
         train: Any,
@@ -111,7 +112,7 @@ class _LightningData:
         self._resumed: _TrainingLoader | None = None
         self._training = self._train_loader()  # a bad argument is refused here, not by the trainer
         if val is None:  # for the trainer it is then not defined, and nothing is validated
-            vars(self)["val_dataloader"] = super().val_dataloader  # type: ignore[misc]
+            vars(self)["val_dataloader"] = super().val_dataloader
 
     def train_dataloader(self) -> Any:
         """Batches (X, y) of the training rows; each ``for`` is the next epoch, or the trainer's."""
@@ -129,7 +130,7 @@ class _LightningData:
         return self._training.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next training loader go on there.
+        """Let the next training loader continue there.
 
         Raises
         ------
@@ -156,16 +157,3 @@ class _LightningData:
     def _rank(self) -> dict[str, Any]:
         trainer = self.trainer
         return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
-
-
-def __getattr__(name: str) -> Any:
-    """`LightningDataModule`, made when it is first asked for."""
-    if name != "LightningDataModule":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        base = importlib.import_module("lightning.pytorch").LightningDataModule
-    except ImportError as error:
-        raise MissingDependencyError("LightningDataModule needs Lightning: pip install lightning") from error
-    made = type(name, (_LightningData, base), {"__doc__": _LightningData.__doc__, "__module__": __name__})
-    globals()[name] = made
-    return made

@@ -1,7 +1,6 @@
 """PyTorch's own input pipelines, fed with planted's rows: for code that has a `DataLoader` or a trainer already.
 
-What comes in: rows, or a `Loader` of torch tensors. What goes out: what `torch.utils.data.DataLoader` and torchdata's
-`StatefulDataLoader` take. Each way gives the rows that `rows.take` gives, every one once:
+Both are for `torch.utils.data.DataLoader` and torchdata's `StatefulDataLoader`, and give every row once:
 
 - `Dataset` lets torch choose the order: a sampler asks for row numbers.
 - `IterableDataset` keeps planted's order, and shares it among worker processes.
@@ -114,8 +113,8 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
 
 
 @dataclass(slots=True)
-class _Cursor:
-    """Where a reading is: the batch of the epoch that it hands out next."""
+class _Position:
+    """Where a reading is: the batch that it gives next."""
 
     epoch: int
     batch: int
@@ -141,13 +140,13 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
 
     Notes
     -----
-    Pass ``batch_size=None`` to the `DataLoader`: what is handed out are batches already. Workers pay where rows of your
-    own take long to make: to send a batch of 256 rows between processes costs some forty times what it costs to make.
+    Pass ``batch_size=None`` to the `DataLoader`, which gets batches already. Workers pay where rows of your own take
+    long to make: to send a batch of 256 rows between processes costs some forty times what it costs to make.
 
-    Which epoch is read: the one after the last, where something can count them, and that is so with ``num_workers=0``
-    and with ``persistent_workers=True``. Workers that are started anew for each epoch cannot count; they read the
-    epoch of the last `set_epoch`. Call it before each epoch, as with torch's `DistributedSampler`, and all three
-    agree; a worker that reads an epoch of random order for a second time warns.
+    With ``num_workers=0`` and with ``persistent_workers=True`` each reading is of the next epoch. Workers that are
+    started again for each epoch cannot count epochs; they read the epoch of the last `set_epoch`. Call it before each
+    epoch, as with torch's `DistributedSampler`, and all three agree; a worker that reads an epoch of random order for a
+    second time warns.
 
     The position can be saved and loaded. torchdata's `StatefulDataLoader` does it by itself, for any number of
     workers. Without it, `state_dict` knows what this process has read, not what its workers have.
@@ -177,13 +176,13 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
                 "use planted.Loader(rows, framework='torch')"
             )
         self.loader = loader
-        # Shared with the workers: how often an epoch was set here, which, and the batch to begin with; and, written by
-        # worker 0, one more than the epoch that workers have read since.
+        # Shared with the workers: how often an epoch was set here, which one, and the batch to begin with; and, written
+        # by worker 0, one more than the last epoch that workers have begun since.
         self._shared = torch.zeros(4, dtype=torch.int64).share_memory_()
-        self._followed = 0  # how often an epoch had been set when one was last read
-        self._epoch = -1  # which one that was
-        self._cursor: _Cursor | None = None
-        self._resumed: _Cursor | None = None  # in a worker: where to go on
+        self._followed = 0  # how often an epoch had been set when the last reading began
+        self._epoch = -1  # the epoch of that reading
+        self._position: _Position | None = None  # of the present reading
+        self._resumed: _Position | None = None  # in a worker: where to begin, from a saved state
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
@@ -192,14 +191,14 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
     def __iter__(self) -> Iterator[Tensors]:
         """An epoch: all of its batches, or, in a worker process, the worker's share."""
         worker = torch.utils.data.get_worker_info()
-        self._cursor = None
+        self._position = None
         if worker is None:
             return self._here()
         resumed = self._resumed is not None
-        self._cursor = self._begin(worker.id)
+        self._position = self._begin(worker.id)
         if worker.id == 0 and not resumed:
-            self._mark(self._cursor.epoch)
-        return self._read(self._cursor, worker.num_workers)
+            self._mark(self._position.epoch)
+        return self._read(self._position, worker.num_workers)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next reading, here or in workers, be of this epoch, from its start.
@@ -214,12 +213,12 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
     def state_dict(self) -> dict[str, Any]:
         """Where the reading in this process is, as a small dict; `StatefulDataLoader` asks each of its workers."""
         _, epoch, batch = self._next()
-        if self._cursor is not None:
-            epoch, batch = self._cursor.epoch, self._cursor.batch
+        if self._position is not None:
+            epoch, batch = self._position.epoch, self._position.batch
         return {**self.loader.state_dict(), "epoch": epoch, "batch": batch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next reading go on where `state_dict` was taken, at no cost.
+        """Let the next reading continue where `state_dict` was taken, at no cost.
 
         Raises
         ------
@@ -234,7 +233,7 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
         if worker is None:
             self._set(int(state["epoch"]), batch)
         else:
-            self._resumed = _Cursor(int(state["epoch"]), batch)
+            self._resumed = _Position(int(state["epoch"]), batch)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy has shared memory of its own; in a worker that is spawned it is the memory of the original."""
@@ -249,40 +248,40 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
         epoch = integer(epoch, "epoch", minimum=0, maximum=1 << 62, remedy="epochs count from 0")
         times = int(self._shared[0])
         self._shared.copy_(torch.tensor([times + 1, epoch, batch, 0]))
-        self._cursor = None
+        self._position = None
 
     def _next(self) -> tuple[int, int, int]:
         """How often an epoch was set; the epoch to read next, and the batch to begin with."""
         times, epoch, batch, _ = self._shared.tolist()
         return (times, epoch, batch) if times != self._followed else (times, self._epoch + 1, 0)
 
-    def _begin(self, share: int = 0) -> _Cursor:
-        cursor, self._resumed = self._resumed, None
-        if cursor is None:
+    def _begin(self, share: int = 0) -> _Position:
+        position, self._resumed = self._resumed, None
+        if position is None:
             self._followed, epoch, batch = self._next()
-            cursor = _Cursor(epoch, batch + share)
-        self._epoch = cursor.epoch
-        return cursor
+            position = _Position(epoch, batch + share)
+        self._epoch = position.epoch
+        return position
 
     def _mark(self, epoch: int) -> None:
-        """Leave word that workers have begun an epoch, and warn if the word is there already."""
+        """Note that workers have begun an epoch; warn if they had begun it before."""
         again = int(self._shared[3]) == epoch + 1
         self._shared[3] = epoch + 1
         if again and (self.loader.shuffle or self.loader.fresh):
             warnings.warn(
-                f"epoch {epoch} is read again, the same rows in the same order: workers that are started anew cannot "
+                f"epoch {epoch} is read again, the same rows in the same order: workers that are started again cannot "
                 "count epochs, so call dataset.set_epoch(epoch) before each, or use persistent_workers=True",
                 stacklevel=2,
             )
 
     def _here(self) -> Iterator[Tensors]:
         """An epoch in this process; it is begun with its first batch, so that an iterator left unread costs none."""
-        cursor = self._cursor = self._begin()
-        yield from self._read(cursor, 1)
-        if self._cursor is cursor:
-            self._cursor = None
+        position = self._position = self._begin()
+        yield from self._read(position, 1)
+        if self._position is position:
+            self._position = None
 
-    def _read(self, cursor: _Cursor, step: int) -> Iterator[Tensors]:
-        for batch in self.loader.read(cursor.epoch, cursor.batch, step):
-            cursor.batch += step
+    def _read(self, position: _Position, step: int) -> Iterator[Tensors]:
+        for batch in self.loader.read(position.epoch, position.batch, step):
+            position.batch += step
             yield batch
