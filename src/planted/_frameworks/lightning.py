@@ -112,7 +112,7 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
         self._resumed: _TrainingLoader | None = None
         self._training = self._train_loader()  # a bad argument is refused here, not by the trainer
         if val is None:  # for the trainer it is then not defined, and nothing is validated
-            vars(self)["val_dataloader"] = super().val_dataloader
+            self.__dict__["val_dataloader"] = super().val_dataloader
 
     def train_dataloader(self) -> Any:
         """Batches (X, y) of the training rows; each ``for`` is the next epoch, or the trainer's."""
