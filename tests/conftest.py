@@ -46,6 +46,12 @@ def threads():
     return lambda: [thread for thread in threading.enumerate() if thread.name.startswith("planted")]
 
 
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Chunks of a few batches, so that a loader of few rows has many, and threads at work."""
+    monkeypatch.setattr("planted._loader.loader.CHUNK_BYTES", 400)
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left_behind(request, threads):
     """Whatever a test of those marked `threads` does, planted's threads are gone soon afterwards."""

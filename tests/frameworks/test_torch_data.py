@@ -45,12 +45,6 @@ def StatefulDataLoader(framework):
     return forking(importlib.import_module("torchdata.stateful_dataloader").StatefulDataLoader)
 
 
-@pytest.fixture
-def small_chunks(monkeypatch):
-    """Chunks of a few batches, so that a loader of few rows has threads at work."""
-    monkeypatch.setattr("planted._loader.loader.CHUNK_BYTES", 1 << 10)
-
-
 class OwnRows:
     """Rows of a user's own, which note what is taken: row i is (i, -i), in NumPy."""
 

@@ -15,24 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stored_rows import TRUTH, numbers
 
 import planted
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._loader import loader as _loader
 
 pytestmark = pytest.mark.threads
-TRUTH = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
-
-
-def numbers(loader):
-    """The row numbers of each batch of one epoch."""
-    return [batch[-1] for batch in loader]
-
-
-@pytest.fixture
-def small_chunks(monkeypatch):
-    """Chunks so small that any epoch has many."""
-    monkeypatch.setattr(_loader, "CHUNK_BYTES", 400)
 
 
 # ---- each epoch, each row, once -----------------------------------------------------------------------------------
@@ -509,13 +498,13 @@ def test_reading_every_kth_batch_from_anywhere(monkeypatch, options, chunk_bytes
     rows = planted.regression([2.0, -3.4], n=103)
     loader = planted.Loader(rows, 8, with_index=True, **options)
     loader.set_epoch(2)
-    batches = [numbers.tolist() for _, _, numbers in loader]
+    batches = [index.tolist() for _, _, index in loader]
     for step in (1, 2, 3, 20):
         for start in (0, 1, 5, len(batches) - 1, len(batches), 99):
             found = list(loader.read(2, start, step))
-            assert [numbers.tolist() for _, _, numbers in found] == batches[start::step]
-            for X, _, numbers in found:
-                np.testing.assert_array_equal(X, planted.regression([2.0, -3.4], n=999).take(numbers).X)
+            assert [index.tolist() for _, _, index in found] == batches[start::step]
+            for X, _, index in found:
+                np.testing.assert_array_equal(X, planted.regression([2.0, -3.4], n=999).take(index).X)
     assert (loader.epoch, loader.state_dict()["batch"]) == (3, 0)
     for bad, message in (({"epoch": -1}, "epoch=-1"), ({"batch": 0.5}, "batch=0.5"), ({"step": 0}, "step=0")):
         with pytest.raises(planted.PlantedError, match=message):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_block_loader as blocks
+from stored_rows import memory_for, order_of, stored
 
 import planted
 from planted._loader import chunks as _chunks
@@ -25,7 +25,7 @@ from planted._machine.workers import Workers
 
 pytestmark = [pytest.mark.threads, pytest.mark.timeout(120)]
 HERE = Path(__file__).resolve().parent
-DISK = "import planted, sys; sys.path.insert(0, '.'); from test_block_loader import stored, memory_for"
+DISK = "import planted, sys; sys.path.insert(0, '.'); from stored_rows import stored, memory_for"
 
 
 class Own:
@@ -206,9 +206,9 @@ def test_collected_where_a_lock_is_held_that_a_job_wants(kind, threads, monkeypa
         rows.take = lambda numbers: want(numbers[0] >= 3) or Own.take(rows, numbers)
         iterator = iter(planted.Loader(rows, 3, shuffle=False))
     else:
-        source = blocks.stored(400, 10)
-        loader = planted.Loader(source, 10, memory=blocks.memory_for(8, source), prefetch=0)
-        order = blocks.order_of(loader, 0)
+        source = stored(400, 10)
+        loader = planted.Loader(source, 10, memory=memory_for(8, source), prefetch=0)
+        order = order_of(loader, 0)
         first = set(order.take(range(*order.span(0))).tolist())
         source.before = lambda start: want(start not in first)
         iterator = iter(loader)
@@ -255,10 +255,10 @@ def test_an_interrupt_at_every_call_while_it_closes(monkeypatch, threads):
     """Wherever a handler raises, once: all threads end, whether chunks are made ahead or not."""
     monkeypatch.setattr(_loader, "CHUNK_BYTES", 400)
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # raised while an iterator is dropped, it is lost
-    source = blocks.stored(400, 10)
+    source = stored(400, 10)
     files = {_workers.__file__, _chunks.__file__, _loader.__file__, _pool.__file__}
     for prefetch in (0, 2):
-        loader = planted.Loader(source, 10, memory=blocks.memory_for(8, source), prefetch=prefetch)
+        loader = planted.Loader(source, 10, memory=memory_for(8, source), prefetch=prefetch)
         for stop in range(100):
             iterator = iter(loader)
             next(iterator)
