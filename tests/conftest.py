@@ -1,4 +1,4 @@
-"""What all tests share: which frameworks a run must cover, and planted's own threads."""
+"""What all tests share: which frameworks a run must cover, which tests ask for one, and planted's own threads."""
 
 import gc
 import importlib
@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,17 +15,33 @@ settings.register_profile("planted", deadline=None, print_blob=True)
 settings.load_profile("planted")
 
 REQUIRED = {name for name in os.environ.get("PLANTED_FRAMEWORKS", "").split(",") if name}
+FRAMEWORKS_ROOM = Path(__file__).parent / "frameworks"
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items):
+    """Mark `frameworks`: what asks for a framework, and the frameworks' own room. The sessions of nox select by it."""
+    for item in items:
+        if "framework" in getattr(item, "fixturenames", ()) or FRAMEWORKS_ROOM in item.path.parents:
+            item.add_marker("frameworks")
+
+
+def load(name):
+    """A library; the test is skipped where it is absent, unless the run was told to cover it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of their imports are not ours to mend
+        return importlib.import_module(name) if name in REQUIRED else pytest.importorskip(name)
 
 
 @pytest.fixture(scope="session")
 def framework():
-    """A function that imports a framework; it skips where one is absent, unless the run was told to cover it."""
+    """A function that imports a framework, or what people train with on one; the test is marked `frameworks`."""
+    return load
 
-    def load(name):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # those of their imports are not ours to mend
-            return importlib.import_module(name) if name in REQUIRED else pytest.importorskip(name)
 
+@pytest.fixture(scope="session")
+def library():
+    """A function that imports one of the other libraries that planted can do without: pyarrow, fsspec."""
     return load
 
 

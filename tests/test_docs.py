@@ -19,7 +19,11 @@ PAGES = {
 EXAMPLE = re.compile(
     r"(?:^<!-- needs: (\w+) -->\n\n)?^```python\n(.*?)^```\n\n^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
-EXAMPLES = {f"{name}-{i}": match for name, text in PAGES.items() for i, match in enumerate(EXAMPLE.findall(text))}
+EXAMPLES = [
+    pytest.param(*match, id=f"{name}-{i}", marks=[pytest.mark.frameworks] if match[0] else [])
+    for name, text in PAGES.items()
+    for i, match in enumerate(EXAMPLE.findall(text))
+]
 
 
 def blocks(language):
@@ -45,10 +49,10 @@ def test_the_files_that_the_readme_links_to_exist():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_example_is_overlooked(name):
-    assert sum(key.startswith(name) for key in EXAMPLES) == PAGES[name].count("```python") >= 3
+    assert sum(example.id.startswith(name) for example in EXAMPLES) == PAGES[name].count("```python") >= 3
 
 
-@pytest.mark.parametrize(("needs", "code", "output"), EXAMPLES.values(), ids=EXAMPLES)
+@pytest.mark.parametrize(("needs", "code", "output"), EXAMPLES)
 def test_an_example_prints_what_the_page_says(tmp_path, needs, code, output):
     """In an empty folder."""
     if needs and needs not in os.environ.get("PLANTED_FRAMEWORKS", "") and importlib.util.find_spec(needs) is None:

@@ -14,6 +14,7 @@ from torch_rows import equal, every_row_once, loader_of, rows_of
 import planted
 
 pytestmark = [
+    pytest.mark.forks,
     # Python 3.12 warns of any fork beside threads, and torch has threads of its own.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create .* worker processes:UserWarning"),
