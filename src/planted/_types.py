@@ -1,4 +1,4 @@
-"""The array types that pass between the files, and `Batch`, the pair of features and response."""
+"""The array types that rooms pass to each other, and `Batch`, the pair of features and response."""
 
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,3 +18,6 @@ class Batch(NamedTuple):
 
     X: FloatArray
     y: FloatArray
+
+
+Batch.__module__ = "planted"  # in the class body, mypy takes it for a field

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from planted import permutation
 from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._order import kernels as _kernels
-from planted._order.permutation import LIMIT, Sequential, _table
+from planted._order.permutation import Sequential, _table
+from planted._rows import LIMIT
 from planted._rows import random as _random
 
 LOST_ELSEWHERE = [65_537, 262_145, 1_048_577]  # sizes at which other index shuffles lose a row and repeat another

@@ -18,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 from planted._disk.manifest import Plan
 from planted._errors import DamagedError, MissingDependencyError
 from planted._machine import empty
-from planted._rows import fill, keys_of
+from planted._rows import draw_rows, keys_of
 from planted._types import FloatArray
 
 ChecksumTable: TypeAlias = npt.NDArray[np.uint64]  # (segments, 2): where each ends, and its checksum
@@ -75,7 +75,7 @@ def _values(plan: Plan, rows: range) -> FloatArray:
     first = plan.start + rows.start
     keys = keys_of(plan.seed, plan.salt, plan.dtype_name)
     numbers = np.arange(first, first + len(rows), dtype=np.int64)
-    fill(plan.truth, keys, numbers, values[:, :-1], values[:, -1:])
+    draw_rows(plan.truth, keys, numbers, values[:, :-1], values[:, -1:])
     return values
 
 

@@ -1,9 +1,8 @@
-"""In which order rows are read: a shuffle without a table.
+"""The shuffle without a table: a keyed bijection of ``range(n)``, from positions to row numbers.
 
-What comes in: positions, 0 to n - 1. What goes out: row numbers. A `Permutation` is a keyed bijection of
-``range(n)``: it takes no memory, gives any position at once, and can be inverted. Above `SMALL` rows it is a
-Feistel network of eight rounds with cycle walking; below, an exact Fisher-Yates shuffle from the same key, so that
-even for five rows all 120 orders are equally likely, which no Feistel network of a few bits achieves.
+A `Permutation` takes no memory, gives any position at once, and can be inverted. Above `SMALL` rows it is a Feistel
+network of eight rounds with cycle walking; below, an exact Fisher-Yates shuffle from the same key, so that even for
+five rows all 120 orders are equally likely, which no Feistel network of a few bits achieves.
 
 Sources: Luby, Rackoff 1988; Naor, Reingold 1999; Black, Rogaway, "Ciphers with arbitrary finite domains", 2002.
 """
@@ -11,7 +10,7 @@ Sources: Luby, Rackoff 1988; Naor, Reingold 1999; Black, Rogaway, "Ciphers with 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +18,10 @@ import numpy.typing as npt
 from planted._errors import RowNumberError
 from planted._input import integer, row_numbers, seed_and_salt, to_json_int, whole
 from planted._machine import empty, in_pieces
-from planted._rows import SMALL, feistel_bits, key_words
+from planted._rows import LIMIT, SMALL, feistel_bits, key_words
 from planted._types import RowNumbers
 
-LIMIT = 1 << 63
-PASS_VALUES = 8  # the work of one position, counted in values of a row
+PASS_VALUES: Final = 8  # one position takes the time of 8 values of a row
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +74,13 @@ class Permutation:
     """A shuffle of ``range(n)`` that needs no table. Made by `permutation`.
 
     Shuffles of one seed for different purposes, such as that of blocks and that of rows, have nothing in common.
+
+    >>> p = permutation(10**12, seed=0, epoch=0)
+    >>> p.inverse().take(p.take([0, 1, 10**12 - 1]))
+    array([           0,            1, 999999999999])
     """
+
+    __module__ = "planted._order"  # in pickles
 
     n: int
     seed: int
@@ -107,12 +111,7 @@ class Permutation:
         return out
 
     def inverse(self) -> "Permutation":
-        """The permutation that leads back: ``p.inverse().take(p.take(positions))`` gives the positions.
-
-        >>> p = permutation(10**12, seed=0, epoch=0)
-        >>> p.inverse().take(p.take([0, 1, 10**12 - 1]))
-        array([           0,            1, 999999999999])
-        """
+        """The permutation that leads back: ``p.inverse().take(p.take(positions))`` gives the positions."""
         return replace(self, inverted=not self.inverted)
 
     def __repr__(self) -> str:

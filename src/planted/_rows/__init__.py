@@ -7,7 +7,7 @@ for. *Rows* are whatever has a length, a truth and `take`.
 
 from planted._lazy import lazily
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows, Rows
-from planted._rows.draw import fill, keys_of, weights
+from planted._rows.draw import draw_rows, keys_of, weights
 from planted._rows.planted import ComputedRows, MemoryRows, PlantedRows, regression, rows
 from planted._rows.random import MIXERS, SMALL, VERSION, feistel_bits, key_words, row_words
 
@@ -25,8 +25,8 @@ __all__ = [
     "MemoryRows",
     "PlantedRows",
     "Rows",
+    "draw_rows",
     "feistel_bits",
-    "fill",
     "key_words",
     "keys_of",
     "regression",

@@ -75,7 +75,7 @@ class Rows(Protocol):
         ...
 
 
-Rows.__module__ = "planted"
+Rows.__module__ = "planted"  # in the class body, mypy takes it for a member
 
 
 class BaseRows(ABC):

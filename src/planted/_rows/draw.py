@@ -1,7 +1,6 @@
-"""The row function: (truth, key, row numbers) -> rows. This is the library; everything after it is transport.
+"""The row function: (truth, keys of a seed, row numbers) -> rows. Everything after it is transport.
 
-What comes in: a truth, the keys of a seed, row numbers. What goes out: the arrays, filled, on all cores. `fill` is what
-`_rows` calls; `weights` plants weights for those who have none of their own.
+`weights` plants weights for those who have none of their own.
 """
 
 from functools import lru_cache
@@ -17,7 +16,7 @@ from planted._types import FloatArray, RowNumbers
 
 
 class Keys(NamedTuple):
-    """The Philox keys of one seed: two 32-bit words for the features, two for the noise."""
+    """The Philox keys of one seed: two 32-bit words each."""
 
     features: tuple[int, int]
     noise: tuple[int, int]
@@ -35,8 +34,8 @@ def _key(purpose: str, seed: int, salt: str) -> tuple[int, int]:
     return k0, k1
 
 
-def fill(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
-    """Make the rows: X of shape (rows, features) and y of shape (rows, 1), both float32 or both float64."""
+def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
+    """Fill X, shape (rows, features), and y, shape (rows, 1), with these rows: both float32 or both float64."""
     from planted._rows import kernels
 
     wide = True if X.dtype == np.float64 else None

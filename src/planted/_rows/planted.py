@@ -10,7 +10,7 @@ import numpy as np
 from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import DType, dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
-from planted._rows.draw import fill, keys_of
+from planted._rows.draw import draw_rows, keys_of
 from planted._rows.random import VERSION
 from planted._truth import LinearTruth
 from planted._types import FloatArray, RowNumbers
@@ -61,6 +61,8 @@ class PlantedRows(BaseRows):
 class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
     """Rows made on demand: no memory, no disk, and row 999 999 999 999 is there at once. Made by `rows`."""
 
+    __module__ = "planted._rows"  # in pickles
+
     end: int  # the first number behind the rows that this was split from
 
     def fresh(self, epoch: int) -> "ComputedRows":
@@ -78,7 +80,7 @@ class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
 
     def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
         keys = keys_of(self.seed, self.salt, self.dtype_name)
-        fill(self.truth, keys, rows + np.int64(self.start) if self.start else rows, X, y)
+        draw_rows(self.truth, keys, rows + np.int64(self.start) if self.start else rows, X, y)
 
     def _view(self, first: int, count: int) -> "ComputedRows":
         return replace(self, n=count, start=self.start + first)
@@ -92,6 +94,8 @@ class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MemoryRows(PlantedRows, HeldRows):
     """The same rows, held in memory and read-only. Made by ``rows.materialize()``."""
+
+    __module__ = "planted._rows"  # in pickles
 
     X: FloatArray
     y: FloatArray

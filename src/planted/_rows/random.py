@@ -2,7 +2,7 @@
 
 What comes in: a key (two 32-bit words, hashed from the seed) and counters (row numbers and feature groups).
 What goes out: random words, standard normals, and rows of a linear truth. Plain NumPy and no tricks;
-`_kernels` holds the same functions compiled, and the tests hold the two together bit for bit. `docs/version-1.md`
+`kernels` holds the same functions compiled, and the tests hold the two together bit for bit. `docs/version-1.md`
 says the same in words, for those who write it again in another language.
 
 Two rules make the bits the same everywhere. Each value has an address: it takes a fixed number of words, and

@@ -1,4 +1,4 @@
-"""The truth: what is planted, and what a learner shall find.
+"""The truth: what is planted, and what a learner is to find.
 
 In: weights, an intercept and a noise level, from lists, arrays or any framework's tensors. Out: a `LinearTruth`.
 """

@@ -1,8 +1,6 @@
-"""What is planted: the weights, the intercept and the noise of ``y = X w + b + noise e``.
+"""The linear truth: the weights, the intercept and the noise of ``y = X w + b + noise e``.
 
-What comes in: numbers from a list, an array or any framework's tensor. What goes out: a frozen `LinearTruth`, which
-is compared, pickled and written to JSON without losing a bit. The features are standard normal, independent of each
-other and of the noise, which is normal too.
+The features are standard normal, independent of each other and of the noise, which is normal too.
 """
 
 from collections.abc import Mapping
@@ -20,7 +18,9 @@ _FIELDS: Final = {"w", "b", "noise"}
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class LinearTruth:
-    """The known answer: ``y = X w + b + noise e`` with standard normal features X and e.
+    """The known answer: ``y = X w + b + noise e`` with standard normal X and e.
+
+    It is compared, pickled and written to JSON without losing a bit.
 
     Parameters
     ----------
@@ -49,6 +49,8 @@ class LinearTruth:
     >>> truth == LinearTruth.from_dict(truth.to_dict())
     True
     """
+
+    __module__ = "planted"
 
     w: npt.NDArray[np.float64]
     b: float
