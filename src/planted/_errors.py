@@ -1,8 +1,8 @@
 """One exception tree: everything that planted raises on purpose is a `PlantedError`.
 
 Each message names the value, the rule that it broke and the remedy. Each class is also the built-in
-exception that a caller would expect (`ValueError`, `TypeError`, ...), so that code which has never heard of
-planted handles it as usual.
+exception that a caller would expect (`ValueError`, `TypeError`, ...), so that code which does not know planted
+handles it as usual.
 """
 
 
@@ -17,7 +17,7 @@ class InvalidValueError(PlantedError, ValueError):
 
 
 class InvalidTypeError(PlantedError, TypeError):
-    """A value is of a type that cannot be meant."""
+    """A value is of the wrong type."""
 
 
 class RowNumberError(PlantedError, IndexError):
@@ -36,7 +36,7 @@ MissingFrameworkError = MissingDependencyError  # its name when only frameworks 
 
 
 class ProcessGroupError(PlantedError, RuntimeError):
-    """A framework has not been told which of how many processes this is."""
+    """A framework does not know which of how many processes this is."""
 
 
 class ForkedError(PlantedError, RuntimeError):

@@ -7,9 +7,9 @@ For example::
     data = d2l.SyntheticRegressionData(w=jnp.array([2, -3.4]), b=4.2)
     X, y = next(iter(data.train_dataloader()))
 
-JAX takes a NumPy array's memory over without a copy (DLPack), but that costs as much as copying a quarter of a
-megabyte. So smaller minibatches are copied, through a compiled identity: the fastest way in that JAX has (a third of
-the time of `jnp.array` or `jax.device_put`). Those of `SHARED_BYTES` and more are shared.
+JAX can share the memory of a NumPy array (DLPack), but that costs as much as copying a quarter of a megabyte. So
+smaller minibatches are copied, through a compiled identity: the fastest way into JAX (a third of the time of
+`jnp.array` or `jax.device_put`). Those of `SHARED_BYTES` and more are shared.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from planted._frameworks import (
     add_to_class,
     refuse_integers,
 )
-from planted._learn import Estimate, descend
+from planted._learn import Estimate, Learner, descend
 from planted._rows import regression
 
 try:
@@ -54,8 +54,7 @@ SHARED_BYTES: Final = 1 << 18
 def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[Any]:
     """Cut a chunk into JAX arrays of `batch_size` rows, on JAX's default device.
 
-    Row numbers (int64) stay NumPy arrays unless JAX is told to keep 64 bits: it would cut them off at 2^31 without a
-    word.
+    Row numbers (int64) stay NumPy arrays unless JAX is told to keep 64 bits: it would cut them off at 2^31 silently.
 
     Raises
     ------
@@ -185,7 +184,7 @@ def fit(
         w, b = parameters
         return 0.5 * jnp.mean((X @ w + b - y) ** 2)
 
-    def begin(X: Any, lr: float) -> Any:
+    def begin(X: Any, lr: float) -> Learner:
         parameters = jnp.zeros((X.shape[1], 1), X.dtype), jnp.zeros(1, X.dtype)
 
         @jax.jit
@@ -198,6 +197,6 @@ def fit(
             parameters, loss = stepped(parameters, X, y)
             return loss
 
-        return step, lambda: parameters
+        return Learner(step, lambda: parameters)
 
     return descend(loader, epochs, lr, on_epoch, begin)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from planted._errors import MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
-from planted._learn import Estimate, descend
+from planted._learn import Estimate, Learner, descend
 
 try:
     import mxnet as mx
@@ -84,7 +84,7 @@ def fit(
     Parameters and result as for `planted.sgd`; the loader must give MXNet arrays.
     """
 
-    def begin(X: Any, lr: float) -> Any:
+    def begin(X: Any, lr: float) -> Learner:
         w, b = (mx.np.zeros(shape, dtype=X.dtype) for shape in ((X.shape[1], 1), (1,)))
         w.attach_grad()
         b.attach_grad()
@@ -97,7 +97,7 @@ def fit(
             b[:] -= lr * b.grad
             return loss
 
-        return step, lambda: (w, b)
+        return Learner(step, lambda: (w, b))
 
     with mx.util.np_shape(active=True):  # a loss has no axes
         return descend(loader, epochs, lr, on_epoch, begin)

@@ -7,8 +7,8 @@ For example::
     data = d2l.SyntheticRegressionData(w=tf.constant([2, -3.4]), b=4.2)
     X, y = next(iter(data.train_dataloader()))
 
-TensorFlow takes a NumPy array's memory over without a copy (DLPack) in 2 microseconds, but computes with nothing that
-does not begin at a multiple of 64 bytes. Minibatches that do are shared; all others are copied, by one `tf.split`.
+TensorFlow can share the memory of a NumPy array (DLPack) in 2 microseconds, but computes only with tensors that begin
+at a multiple of 64 bytes. Minibatches that do are shared; all others are copied, by one `tf.split`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from planted._errors import InvalidTypeError, MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
-from planted._learn import Estimate, descend
+from planted._learn import Estimate, Learner, descend
 from planted._loader import Loader
 
 try:
@@ -37,7 +37,7 @@ __all__ = [
     "minibatches",
 ]
 
-ALIGNMENT: Final = 64  # of a tensor's first byte, which Eigen relies on
+ALIGNMENT: Final = 64  # bytes; Eigen relies on it
 
 
 def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[tf.Tensor]:
@@ -141,7 +141,7 @@ def fit(
     Parameters and result as for `planted.sgd`; the loader must give tensors.
     """
 
-    def begin(X: tf.Tensor, lr: float) -> Any:
+    def begin(X: tf.Tensor, lr: float) -> Learner:
         w, b = tf.Variable(tf.zeros((X.shape[1], 1), X.dtype)), tf.Variable(tf.zeros(1, X.dtype))
 
         @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -152,6 +152,6 @@ def fit(
                 parameter.assign_sub(lr * gradient)
             return loss
 
-        return step, lambda: (w, b)
+        return Learner(step, lambda: (w, b))
 
     return descend(loader, epochs, lr, on_epoch, begin)

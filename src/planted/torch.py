@@ -25,7 +25,7 @@ from planted._frameworks import (
     TensorDataModule,
     add_to_class,
 )
-from planted._learn import Estimate, descend
+from planted._learn import Estimate, Learner, descend
 from planted._pipeline import Arrays, equally_long
 from planted._types import RowNumbers
 
@@ -140,7 +140,7 @@ def fit(
     Parameters and result as for `planted.sgd`; the loader must give torch tensors.
     """
 
-    def begin(X: torch.Tensor, lr: float) -> Any:
+    def begin(X: torch.Tensor, lr: float) -> Learner:
         layer = torch.nn.utils.skip_init(torch.nn.Linear, X.shape[1], 1, dtype=X.dtype)
         for parameter in layer.parameters():
             torch.nn.init.zeros_(parameter)
@@ -153,6 +153,6 @@ def fit(
             optimizer.step()
             return loss.detach()
 
-        return step, lambda: (layer.weight, layer.bias)
+        return Learner(step, lambda: (layer.weight, layer.bias))
 
     return descend(loader, epochs, lr, on_epoch, begin)

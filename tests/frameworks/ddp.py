@@ -1,6 +1,6 @@
 """One process of a training run under torch.distributed: what test_distributed starts, kills and resumes.
 
-    python tests/ddp.py FOLDER RUN RANK WORLD_SIZE [--die-at STEP] [--exact]
+    python tests/frameworks/ddp.py FOLDER RUN RANK WORLD_SIZE [--die-at STEP] [--exact]
 
 Linear regression by DistributedDataParallel over gloo. It goes on from FOLDER/checkpoint.pt if that is there, writes
 one every few steps, and logs the row numbers of each batch of its rank. At the step given, the last rank kills itself.

@@ -1,6 +1,6 @@
 """One JAX process with several devices of its own: what test_sharded starts, alone or as one of several.
 
-python tests/mesh.py TEST [PORT PROCESS PROCESSES]
+python tests/frameworks/mesh.py TEST [PORT PROCESS PROCESSES]
 """
 
 import os

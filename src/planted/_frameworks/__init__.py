@@ -1,4 +1,4 @@
-"""The frameworks: what planted's doors to PyTorch, JAX, TensorFlow and MXNet share or keep behind them.
+"""The frameworks: what planted's doors to PyTorch, JAX, TensorFlow and MXNet share, and what is too large for a door.
 
 In: the book's arguments, or rows. Out: the book's classes, and rows as each framework's own kinds of data sets. What
 needs a framework is imported when it is first asked for.

@@ -84,7 +84,7 @@ class ShardedLoader:
         self.loader = copy.copy(loader)
         self.loader.rank, self.loader.world_size = first // (last - first), size // (last - first)
         self.loader.framework = "numpy"
-        self.loader.load_state_dict(loader.state_dict())  # a cursor of its own
+        self.loader.load_state_dict(loader.state_dict())  # a position of its own
 
     def __len__(self) -> int:
         """How many batches an epoch has."""

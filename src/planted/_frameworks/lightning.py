@@ -78,8 +78,8 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
     Notes
     -----
     Batches are made ahead in threads of the trainer's process; there are no workers to configure. The epoch is the
-    trainer's, and the position is part of its checkpoints: a run that is resumed within an epoch goes on with the
-    next batch. ``overfit_batches`` turns the random order off.
+    trainer's, and the position is part of its checkpoints: a run that is resumed within an epoch continues with
+    the next batch. ``overfit_batches`` turns the random order off.
 
     Examples
     --------

@@ -108,7 +108,7 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
         return tuple(part if isinstance(part, torch.Tensor) else torch.from_numpy(part) for part in parts)
 
     def __repr__(self) -> str:
-        """The rows behind it."""
+        """The rows that it reads."""
         return f"Dataset({self.rows!r})"
 
 
@@ -241,7 +241,7 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
         self._shared.share_memory_()
 
     def __repr__(self) -> str:
-        """The loader behind it."""
+        """The loader that it reads."""
         return f"IterableDataset({self.loader!r})"
 
     def _set(self, epoch: int, batch: int) -> None:

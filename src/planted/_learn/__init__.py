@@ -4,7 +4,7 @@ In: rows, and what a learner found. Out: an `Estimate`, and a `Report` that says
 exact least squares, `descent` gradient descent, `verdict` the check.
 """
 
-from planted._learn.descent import descend, sgd, training_settings
+from planted._learn.descent import Learner, descend, sgd, training_settings
 from planted._learn.estimate import Estimate
 from planted._learn.factor import BLOCK_ROWS, least_squares
 from planted._learn.report import Report
@@ -13,6 +13,7 @@ from planted._learn.verdict import check
 __all__ = [
     "BLOCK_ROWS",
     "Estimate",
+    "Learner",
     "Report",
     "check",
     "descend",

@@ -4,7 +4,7 @@ Each framework's door passes steps of its own to the same loop.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,9 +13,14 @@ from planted._input import integer, real, to_numpy
 from planted._learn.estimate import Estimate
 
 OnEpoch: TypeAlias = Callable[[int, Estimate, float], None]
-Step: TypeAlias = Callable[[Any, Any], Any]  # of X and y: moves the parameters, returns half the mean squared error
-Begin: TypeAlias = Callable[[Any, float], tuple[Step, Callable[[], tuple[Any, Any]]]]
-UNREAD: Final = 1000  # batches: so many losses may wait to be read, so that a framework can run ahead
+UNREAD: Final = 1000  # losses that may wait to be read, so that a framework can run ahead
+
+
+class Learner(NamedTuple):
+    """A linear model in training, in NumPy or in a framework."""
+
+    step: Callable[[Any, Any], Any]  # of X and y: moves the parameters, returns half the mean squared error
+    parameters: Callable[[], tuple[Any, Any]]  # w and b
 
 
 def training_settings(epochs: Any, lr: Any) -> tuple[int, float]:
@@ -66,7 +71,7 @@ def sgd(
     (array([ 2. , -3.4]), 4.2)
     """
 
-    def begin(X: Any, lr: float) -> tuple[Step, Callable[[], tuple[Any, Any]]]:
+    def begin(X: Any, lr: float) -> Learner:
         beta = np.zeros(np.asarray(X).shape[1] + 1)
         w, b = beta[1:], beta[:1]
 
@@ -79,31 +84,37 @@ def sgd(
                 b[:] -= rate * residual.sum()
                 return 0.5 * float(residual @ residual) / len(X)
 
-        return step, lambda: (w, b)
+        return Learner(step, lambda: (w, b))
 
     return descend(loader, epochs, lr, on_epoch, begin)
 
 
-def descend(loader: Iterable[Any], epochs: int, lr: float, on_epoch: OnEpoch | None, begin: Begin) -> Estimate:
+def descend(
+    loader: Iterable[Any],
+    epochs: int,
+    lr: float,
+    on_epoch: OnEpoch | None,
+    begin: Callable[[Any, float], Learner],
+) -> Estimate:
     """Gradient descent with the steps of NumPy or of a framework; arguments and result as for `sgd`.
 
-    `begin` is called with the first X and the learning rate. It returns the step, and a function that gives (w, b).
+    `begin` is called with the first X and the learning rate.
     """
     epochs, lr = training_settings(epochs, lr)
-    learner = None
+    learner: Learner | None = None
     for epoch in range(epochs):
         loss, rows = 0.0, 0
         unread: list[tuple[Any, int]] = []
         for X, y, *_ in loader:
             learner = learner or begin(X, lr)
             if len(X):
-                unread.append((learner[0](X, y), len(X)))
+                unread.append((learner.step(X, y), len(X)))
                 rows += len(X)
             if len(unread) == UNREAD:
                 loss, unread = _sum(loss, unread), []
         if learner is None or not rows:
             raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
-        w, b = map(to_numpy, learner[1]())
+        w, b = map(to_numpy, learner.parameters())
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
             raise DivergedError(f"the parameters overflowed in epoch {epoch} with lr={lr}: use a smaller lr")
         estimate = Estimate(w, b)
@@ -113,7 +124,7 @@ def descend(loader: Iterable[Any], epochs: int, lr: float, on_epoch: OnEpoch | N
 
 
 def _sum(total: float, means: Iterable[tuple[Any, int]]) -> float:
-    """`total` and the sums of the batches, given the mean and the number of rows of each."""
+    """`total` plus the sum over the rows of batches, each given by its mean and its number of rows."""
     for mean, rows in means:
         total += float(mean) * rows
     return total

@@ -1,6 +1,6 @@
 """The shell: the command `planted`.
 
-In: words. Out: tables, files, pictures, and an exit status.
+In: the words of a command line. Out: tables, files, pictures, and an exit status.
 """
 
 from planted._shell.cli import main

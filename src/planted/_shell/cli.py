@@ -70,8 +70,8 @@ def demo(batch_size: int, epochs: int, lr: float, framework: str, out: Path, row
         f"batches   {len(loader)} of X {tuple(X.shape)} and y {tuple(Y.shape)}, {framework}, in a new order each epoch"
     )
     loader.set_epoch(0)
-    losses = _train(console, learn, loader, epochs, lr, train, validation)
-    report = planted.check(losses.pop(), train)
+    estimate, losses = _train(console, learn, loader, epochs, lr, train, validation)
+    report = planted.check(estimate, train)
     _print_report(console, report)
 
     from planted._shell.picture import picture
@@ -108,22 +108,22 @@ def _train(
     lr: float,
     train: ComputedRows,
     validation: ComputedRows,
-) -> list[Any]:
-    """The losses on train and validation after each epoch, and, last, the estimate."""
+) -> tuple[Estimate, list[tuple[float, float]]]:
+    """The estimate, and the losses on train and validation after each epoch."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    losses: list[Any] = []
+    losses: list[tuple[float, float]] = []
     text = TextColumn("loss {task.fields[train]:.3g} train, {task.fields[validation]:.3g} validation")
     columns = (TextColumn("training "), BarColumn(24), MofNCompleteColumn(), TextColumn("epochs"), text)
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("", total=epochs, train=float("nan"), validation=float("nan"))
 
-        def on_epoch(epoch: int, estimate: Estimate, loss: float) -> None:  # noqa: ARG001 -- that of a moving learner
+        def on_epoch(epoch: int, estimate: Estimate, loss: float) -> None:  # noqa: ARG001 -- the mean over the epoch
             losses.append((_loss(estimate, train), _loss(estimate, validation)))
             progress.update(task, advance=1, train=losses[-1][0], validation=losses[-1][1])
 
-        losses.append(learn(loader, epochs, lr, on_epoch=on_epoch))
-    return losses
+        estimate = learn(loader, epochs, lr, on_epoch=on_epoch)
+    return estimate, losses
 
 
 def _loss(estimate: Estimate, rows: ComputedRows) -> float:

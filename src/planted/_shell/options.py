@@ -1,6 +1,7 @@
 """Options that several commands of the shell take: the truth and its rows, their type, JSON."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import click
@@ -21,17 +22,13 @@ class _Count(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
+        with suppress(ValueError):
             return int(value)
-        except ValueError:
-            pass
-        try:
+        with suppress(ValueError):
             number = float(value)
-        except ValueError:
-            number = 0.5
-        if not number.is_integer():
-            self.fail(f"{value!r} is not a whole number: write 1000, 1_000 or 1e3", param, ctx)
-        return int(number)
+            if number.is_integer():
+                return int(number)
+        return self.fail(f"{value!r} is not a whole number: write 1000, 1_000 or 1e3", param, ctx)
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
