@@ -25,7 +25,7 @@ from planted._disk.formats import BLOCK_BYTES, Segments, decode, encoded
 from planted._disk.shards import Shards
 from planted._disk.storage import LocalFolder, are_cached, drop_oldest, read_pieces, readahead_pieces
 from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
-from planted._order.blocks import BlockOrder, plan_pool
+from planted._order import BlockOrder, plan_pool
 
 TRUTH = planted.LinearTruth([2.0, -3.4, 0.5], 4.2, 0.01)
 FORMATS = ("npy", "arrow", "parquet")

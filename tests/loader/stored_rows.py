@@ -3,7 +3,7 @@
 import numpy as np
 
 import planted
-from planted._order.blocks import BlockOrder, Blocks
+from planted._order import BlockOrder, Blocks
 
 TRUTH = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
 ROW_BYTES = 12

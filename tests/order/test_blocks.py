@@ -14,7 +14,7 @@ from scipy import stats
 from planted import permutation
 from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._input import bytes_of
-from planted._order.blocks import BlockOrder, Blocks, plan_pool, variance_ratio
+from planted._order import BlockOrder, Blocks, plan_pool, variance_ratio
 from planted._order.permutation import Permutation
 
 FALSE_FAIL = 1e-5  # of one test
@@ -410,22 +410,22 @@ def test_a_plan_keeps_to_its_budget(rows, memory):
             plan_pool(rows, enough - 1)
         return
     plan = plan_pool(rows, memory)
-    assert plan.blocks == rows.partition(plan.merged)
     assert plan.row_bytes == row_bytes
     assert plan.chunks_bytes == memory // 8
     assert plan.slots * plan.blocks.size * row_bytes + plan.chunks_bytes <= memory
     count = len(plan.blocks)
     if whole:
-        assert (plan.merged, plan.pool, plan.slots) == (max(whole), count, count)
+        assert (plan.blocks, plan.pool, plan.slots) == (merged[max(whole)], count, count)
     else:
-        assert plan.slots == room[plan.merged] >= 4
-        assert plan.pool == plan.slots * 65 // 100 >= 2
         good = [
             m
             for m in rows.merge_factors
             if room[m] >= 4 and variance_ratio(256, merged[m], room[m] * 65 // 100) <= 1.05
         ]
-        assert plan.merged == max(good, default=1)
+        best = max(good, default=1)
+        assert (plan.blocks, plan.slots) == (merged[best], room[best])
+        assert plan.slots >= 4
+        assert plan.pool == plan.slots * 65 // 100 >= 2
 
 
 def test_more_memory_than_an_eighth_of_64_mib_goes_to_the_pools():
@@ -450,11 +450,11 @@ def test_the_default_budget_mixes_well_whatever_the_number_of_blocks():
 def test_blocks_are_merged_where_memory_is_plenty():
     """With 8 GiB, sixteen blocks are read as one, and batches are mixed as well as they must be."""
     plan = plan_pool(Equal(n=10**10), 8 << 30)
-    assert plan.merged == 16
+    assert plan.blocks == Blocks(10**10, 16 * 963)
     assert 1.0 < variance_ratio(256, plan.blocks, plan.pool) <= 1.05
-    assert plan_pool(Equal(n=10**10), 256 << 20).merged == 1
+    assert plan_pool(Equal(n=10**10), 256 << 20).blocks == Blocks(10**10, 963)
     whole = plan_pool(Equal(n=963 * 100), 256 << 20)
-    assert (whole.merged, whole.pool, whole.slots) == (16, 7, 7)
+    assert (whole.blocks, whole.pool, whole.slots) == (Blocks(963 * 100, 16 * 963), 7, 7)
     assert variance_ratio(256, whole.blocks, whole.pool) == 1.0
 
 

@@ -9,7 +9,7 @@ import pytest
 import version_1
 
 import planted
-from planted._order.blocks import BlockOrder, Blocks
+from planted._order import BlockOrder, Blocks
 from planted._rows import random as _random
 
 HERE = Path(__file__).resolve().parent

@@ -29,7 +29,7 @@ from planted._errors import (
     RowNumberError,
     StorageError,
 )
-from planted._order.blocks import plan_pool
+from planted._order import plan_pool
 from planted._tables import columns as _columns
 from planted._tables import files as _files
 from planted._tables.parquet import CHECKING

@@ -1,7 +1,6 @@
-"""The order, compiled: the functions of the same names among the random numbers' definition, bit for bit.
+"""The order, compiled: the functions of the same names in `random`, bit for bit.
 
-What comes in: positions and keys. What goes out: row numbers. Positions that fall outside the range are compacted, and
-walked on alone.
+In `walk`, positions that fall outside the range are compacted, and only they take another step.
 """
 
 import numpy as np
