@@ -49,7 +49,7 @@ class GlobalBatches:
         return self.n // self.batch_size if self.tail == "drop" else -(-self.n // self.batch_size)
 
     def share(self, count: int) -> tuple[int, int]:
-        """Which of the rows of a global batch of so many rows are this rank's."""
+        """Which of the `count` rows of a global batch are this rank's: from, and up to."""
         return self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size
 
     def largest(self) -> int:

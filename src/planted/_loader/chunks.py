@@ -6,20 +6,20 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from planted._machine import BACKGROUND, Workers, cores
 
-CUT_BATCHES: Final = 512  # at once; the views of many thousands would drive rows out of the caches
+SPLIT_BATCHES: Final = 512  # batches split off at once: the views of many thousands would drive rows out of the caches
 
 Request = TypeVar("Request")
 
 
-class Filled(NamedTuple):
-    """A chunk's arrays (X, y and perhaps row numbers), to be split into batches of `size` rows."""
+class FilledChunk(NamedTuple):
+    """Its arrays (X, y and perhaps row numbers), to be split into batches of `size` rows."""
 
     arrays: tuple[Any, ...]
     size: int
 
     def parts(self) -> Iterator[tuple[Any, ...]]:
-        """The arrays, `CUT_BATCHES` batches at a time."""
-        rows = CUT_BATCHES * self.size
+        """The arrays, `SPLIT_BATCHES` batches at a time."""
+        rows = SPLIT_BATCHES * self.size
         if len(self.arrays[0]) <= rows:
             yield self.arrays
             return
@@ -27,12 +27,12 @@ class Filled(NamedTuple):
             yield tuple(array[first : first + rows] for array in self.arrays)
 
 
-def filled(
+def filled_chunks(
     requests: Iterator[Request],
-    fill: Callable[[Request], Filled],
+    fill: Callable[[Request], FilledChunk],
     ahead: int,
     close: Callable[[], object] | None = None,
-) -> Iterator[Filled]:
+) -> Iterator[FilledChunk]:
     """The chunks that were requested: `ahead` of them filled by background threads before they are asked for.
 
     At the end, or when the iterator is dropped or interrupted, `close` is called; what is being filled ends within one

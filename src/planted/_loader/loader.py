@@ -7,7 +7,7 @@ framework's arrays. Rows on disk are read in blocks, through `pool`. The vocabul
 - *global batch* k: positions k B to (k + 1) B of the epoch's order. `batch_size` is that B. With several ranks each
   takes its share of every global batch (`batches` says which), so the global batches are the same for any number of
   ranks, and all ranks take equally many steps.
-- *chunk*: as many batches as fit two megabytes, filled by one call in a background thread and delivered as slices.
+- *chunk*: the batches that fit two megabytes, filled by one call in a background thread and delivered as slices.
   That is why a batch of 32 costs little Python. Its memory is used again only when the last of its batches is gone:
   batches are the caller's own.
 - *state*: (epoch, batch). Nothing else is needed, since any position can be computed.
@@ -21,7 +21,7 @@ import numpy as np
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_salt, to_json_int
 from planted._loader.batches import Chunk, GlobalBatches, Tail
-from planted._loader.chunks import Filled, filled
+from planted._loader.chunks import FilledChunk, filled_chunks
 from planted._loader.pool import ChunkRequest, PoolReader
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
 from planted._pipeline import Cursor, Epochs, LoaderSource, StreamMethods, rank_and_world_size, splitter
@@ -142,19 +142,19 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
         self.memory = bytes_of(memory, "memory")
         self._plan: PoolPlan | None = plan_pool(rows, self.memory) if self.shuffle == "blocks" else None
         self._n = length(rows)
-        self.rank, self.world_size = self._placed(rank, world_size)
+        self.rank, self.world_size = self._checked_rank(rank, world_size)
         self._fingerprint: str | None = None
 
     @property
     def _stage(self) -> LoaderSource:
-        return LoaderSource(self, self._settings)
+        return LoaderSource(self)
 
     @property
     def _global(self) -> GlobalBatches:
         tail: Tail = "drop" if self.drop_last else "pad" if self.pad_last else "keep"
         return GlobalBatches(self._n, self.batch_size, self.rank, self.world_size, tail)
 
-    def _placed(self, rank: object, world_size: object) -> tuple[int, int]:
+    def _checked_rank(self, rank: object, world_size: object) -> tuple[int, int]:
         """Rank and world size, as given or as the framework says."""
         if isinstance(rank, str) and rank == "auto":
             if world_size != 1:
@@ -274,7 +274,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
                     cursor.position += step
                     yield batch
 
-    def _take_rows(self, epoch: int, wanted: range) -> Iterator[Filled]:
+    def _take_rows(self, epoch: int, wanted: range) -> Iterator[FilledChunk]:
         """Chunks of rows that are taken by number."""
         source, offset = self.rows, 0
         if self.fresh:
@@ -286,40 +286,40 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
 
         batches = self._global
 
-        def fill(chunk: Chunk) -> Filled:
+        def fill(chunk: Chunk) -> FilledChunk:
             numbers = order.take(batches.positions(chunk))
             if chunk.padding:
                 numbers = np.concatenate([numbers, order.take(batches.padding(chunk))])
             arrays = tuple(source.take(numbers))
-            return Filled((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
+            return FilledChunk((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
-        per_chunk = self._batches_a_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
-        return filled(batches.chunks(wanted, per_chunk), fill, self._chunks_ahead(wanted, per_chunk))
+        per_chunk = self._batches_per_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
+        return filled_chunks(batches.chunks(wanted, per_chunk), fill, self._chunks_ahead(wanted, per_chunk))
 
-    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[Filled]:
+    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[FilledChunk]:
         """Chunks of rows that are gathered from pools of blocks."""
         plan = self._plan
         assert plan is not None
         batches = self._global
         limit = min(CHUNK_BYTES, plan.chunks_bytes // (self._ahead + 2))  # in flight: those ahead, two in hand
-        per_chunk = self._batches_a_chunk(plan.row_bytes, limit)
+        per_chunk = self._batches_per_chunk(plan.row_bytes, limit)
         order = BlockOrder(plan.blocks, plan.pool, self.seed, epoch, self.salt)
         positions = map(batches.positions, batches.chunks(wanted, per_chunk))
         reader = PoolReader(self.rows, order, plan.slots, positions, with_index=self.with_index)
 
-        def fill(requested: tuple[ChunkRequest, Chunk]) -> Filled:
+        def fill(requested: tuple[ChunkRequest, Chunk]) -> FilledChunk:
             request, chunk = requested
             arrays = reader.gather(request)
             if chunk.padding:  # rows of the first pool, which is long gone
                 numbers = order.take(batches.padding(chunk))
                 again = (*self.rows.take(numbers), numbers)
                 arrays = tuple(map(np.concatenate, zip(arrays, again, strict=False)))
-            return Filled(arrays, chunk.size)
+            return FilledChunk(arrays, chunk.size)
 
         requested = ((reader.request(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
-        return filled(requested, fill, self._chunks_ahead(wanted, per_chunk), reader.close)
+        return filled_chunks(requested, fill, self._chunks_ahead(wanted, per_chunk), reader.close)
 
-    def _batches_a_chunk(self, row_bytes: int, limit: int) -> int:
+    def _batches_per_chunk(self, row_bytes: int, limit: int) -> int:
         return max(1, limit // max(1, row_bytes * self._global.largest()))
 
     def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:

@@ -3,7 +3,7 @@
 What comes in: rows in blocks, a `BlockOrder`, and the chunks of positions that will be wanted, in order. What goes out:
 each chunk's X and y. There are no random reads. The vocabulary:
 
-- *slot*: room for one block in the *arena*, which is allocated once. There are as many as the memory budget allows.
+- *slot*: room for one block in the *arena*, which is allocated once. The memory budget decides how many there are.
 - *reader*: a thread that loads blocks into free slots, pool after pool, as far ahead as there are slots.
 - *request*: a chunk, and the pools that it will be gathered from. Requests are made in the order of the chunks. The
   slots of a pool become free when all of its requests have been gathered, and one of a later pool has been made.
@@ -78,19 +78,22 @@ class PoolReader:
         self._rows, self._order, self._with_index = rows, order, with_index
         self._size = order.blocks.size
         self._arena: FloatArray = empty((slots * self._size, rows.features + 1), rows.dtype)
+        # what the chunks and all readers share, with the lock of `_change` held
+        self._change = Notifier()
         self._free = list(range(slots - 1, -1, -1))
-        self._change = Notifier()  # guards what follows
         self._pools: dict[int, _LoadingPool] = {}
         self._requests: Counter[int] = Counter()  # of each pool, those not gathered yet
         self._latest = -1  # the last pool that was requested
         self._error: BaseException | None = None
         self._failed = 0  # a read failed: no pool from this number on will be loaded
         self._closed = False
-        self._turn = threading.Lock()  # guards what follows, for one reader at a time
+        # what the readers share, with `_turn` held
+        self._turn = threading.Lock()
         self._queue: deque[_LoadingPool] = deque()
         self._planned = self._plan(iter(chunks))
         self._ahead = 0  # blocks of which rows have been told, and which no reader has been given
         self._given = -1  # the last pool of which readers have been given all blocks
+
         self._readers = max(1, min(rows.readers, slots))
         block_bytes = self._size * self._arena.strides[0]
         self._window, self._run = (max(1, min(count, size // block_bytes)) for count, size in (READAHEAD, RUN))
@@ -213,7 +216,7 @@ class PoolReader:
                 self._change.notify()
 
     def _next_run(self) -> _Run | None:
-        """The next blocks to load, with slots for them; None at the end, or if nothing more shall be loaded."""
+        """The next blocks to load, with slots for them; None at the end, after an error or after `close`."""
         with self._turn:
             if more := list(itertools.islice(self._planned, max(0, self._window - self._ahead))):
                 self._ahead += len(more)
@@ -234,7 +237,7 @@ class PoolReader:
             return run
 
     def _free_slots(self, most: int) -> list[int]:
-        """Slots for at most so many blocks, at least one, once there are; none if nothing more shall be loaded."""
+        """From one to `most` slots, once there are; none after an error or after `close`."""
 
         def taken() -> list[int] | None:
             if self._closed or self._error is not None:

@@ -18,7 +18,7 @@ SplitBatches: TypeAlias = Callable[[Any, int], Sequence[Any]]
 
 
 def splitter(framework: str) -> SplitBatches:
-    """The function that splits an array into the framework's minibatches of so many rows.
+    """The function that splits an array into the framework's minibatches of a given number of rows.
 
     Raises
     ------

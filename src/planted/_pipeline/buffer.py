@@ -32,9 +32,9 @@ Key: TypeAlias = tuple[int, int]
 class BufferedShuffle(Step):
     """Items in random order, through a buffer of `size` of them.
 
-    A position is [emitted, came in, position before]: how many items left; how many there are, or 0 while that is not
-    known; and the position, in the stage before, before the oldest item in the buffer. From there items are read
-    again: about size ln(size) of them, wherever the epoch is.
+    A position is [emitted, total, position before]: how many items left; how many there are, or 0 while that is not
+    known; and where, in the stage before, the oldest item in the buffer comes from. From there items are read again:
+    about size ln(size) of them, wherever the epoch is.
     """
 
     size: int
@@ -92,7 +92,7 @@ class BufferedShuffle(Step):
             yield from _slots(key, start, np.full(CHOICES_AT_ONCE, self.size)).tolist()
 
     def _contents(self, key: Key, emitted: int, total: int) -> list[int]:
-        """Which item each slot holds after so many emissions; the slot that is empty, the item that it waits for."""
+        """Which item each slot holds after `emitted` emissions; of the empty slot, the item that it waits for."""
         if not total:
             return self._filled(key, emitted)
         steady = max(0, total - self.size + 1)

@@ -92,10 +92,10 @@ class StreamMethods(ABC):
         return Pipeline(Filter(self._stage, _function(predicate, "predicate")))
 
     def repeat(self, times: int | None = None) -> "Pipeline":
-        """Several epochs as one: so many, or endlessly many.
+        """Several epochs as one: `times` of them, or endlessly many.
 
-        Each pass reads the next epoch, so a loader shuffles anew: epoch e of the result is epochs ``e * times`` to
-        ``(e + 1) * times - 1``, or, without end, e and all that follow.
+        Each pass reads the next epoch, so a loader shuffles each in another order: epoch e of the result is epochs
+        ``e * times`` to ``(e + 1) * times - 1``, or, without end, e and all that follow.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class Pipeline(Epochs[Any], StreamMethods):
         - a sequence, or what has a length and gives items by number: its items;
         - anything else that can be iterated over, again and again;
         - a function that returns an iterator, such as a generator function or ``lambda: open(path)``: it is called
-          anew for each epoch, and what it made is closed;
+          again for each epoch, and what it made is closed;
         - an iterator, such as an open file: it can be read once.
 
     Raises

@@ -43,7 +43,6 @@ class LoaderSource(Source):
     """The minibatches of a loader; the loader itself stays where it is."""
 
     loader: Any
-    loader_settings: Callable[[], dict[str, Any]]
     makes_batches: ClassVar = True
 
     def items_from(self, epoch: int, number: int) -> Iterator[Any]:
@@ -54,7 +53,8 @@ class LoaderSource(Source):
         return length(self.loader)
 
     def settings(self) -> dict[str, Any]:
-        return {"step": "loader", **self.loader_settings()}
+        state = self.loader.state_dict()
+        return {"step": "loader", **{name: state[name] for name in state if name not in ("epoch", "batch")}}
 
     def __repr__(self) -> str:
         return repr(self.loader)

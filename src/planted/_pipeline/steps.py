@@ -182,7 +182,7 @@ class Prefetch(Step):
                     workers.submit(next, items, None)
                     yield pair
         finally:
-            if workers.close():  # else the items are in use, and are closed when nobody holds them any more
+            if workers.close():  # else the items are in use, and are closed when they are no longer used
                 items.close()
 
     def length(self) -> float:
