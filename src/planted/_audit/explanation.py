@@ -19,7 +19,7 @@ one float64 column identifies a row among thousands, and two columns of small in
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation
     column_bits = _column_bits(expected, bits.shape[1])
 
     # the row that each was: its likeliest candidate
-    best = _first_pair(pairs.wrong, count)
+    best = _first_pairs(pairs.wrong, np.ones(len(pairs.wrong), bool), count)
     has_its_number = pairs.rows == numbers[pairs.wrong]
     chance = np.where(has_its_number, 0.0, _by_chance(pairs.rows, pairs.equal, column_bits, arrived))
     recognised = _believed(best, chance)
@@ -95,13 +95,11 @@ def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation
     differs = np.ones(bits.shape, bool)
     differs[recognised] = ~pairs.equal[best[recognised]]
 
-    # the row that it is mixed with: the likeliest other candidate that has all the values which differ
-    to_fill = differs[pairs.wrong]
-    fills = np.flatnonzero((pairs.equal | ~to_fill).all(axis=1) & (pairs.rows != rows[pairs.wrong]))
-    second = np.full(count, UNKNOWN)
-    second[pairs.wrong[fills[::-1]]] = fills[::-1]  # reversed, so that the likeliest is written last
-    second[~recognised] = UNKNOWN
-    mixed = _believed(second, _by_chance(pairs.rows, pairs.equal & to_fill, column_bits, arrived))
+    # the row that it is mixed with: the likeliest other candidate that has all the values that differ
+    differing = differs[pairs.wrong]
+    completes = (pairs.equal | ~differing).all(axis=1) & (pairs.rows != rows[pairs.wrong])
+    second = _first_pairs(pairs.wrong, completes & recognised[pairs.wrong], count)
+    mixed = _believed(second, _by_chance(pairs.rows, pairs.equal & differing, column_bits, arrived))
     others = np.full(count, UNKNOWN)
     others[mixed] = pairs.rows[second[mixed]]
 
@@ -175,6 +173,7 @@ class _Column:
         ends = np.cumsum(repeats)
         if ends[-1] > MOST_PAIRS:
             return np.empty(0, np.int64)
+        # each row is paired with all wrong rows that have its value: a run of `by_value`
         by_value = np.argsort(self._of_wrong, kind="stable")
         starts = np.cumsum(sizes) - sizes
         within = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
@@ -231,18 +230,18 @@ def _likeliest_first(pairs: _Pairs, numbers: RowNumbers, arrived: Flags, feature
     return _Pairs(pairs.wrong[order], pairs.rows[order], pairs.equal[order])
 
 
-def _first_pair(wrong: Numbers, count: int) -> Numbers:
-    """For each of `count` wrong rows where its pairs begin, `UNKNOWN` if it has none."""
+def _first_pairs(wrong: Numbers, eligible: Flags, count: int) -> Numbers:
+    """For each of `count` wrong rows the place of its first pair that is eligible, `UNKNOWN` if there is none."""
     first = np.full(count, UNKNOWN)
-    begins = np.flatnonzero(np.diff(wrong, prepend=UNKNOWN))
-    first[wrong[begins]] = begins
+    backwards = np.flatnonzero(eligible)[::-1]
+    first[wrong[backwards]] = backwards  # of several places, the last one written stays
     return first
 
 
 # ---- chance ---------------------------------------------------------------------------------------------------
 
 
-def _column_bits(expected: Expected, columns: int) -> Any:
+def _column_bits(expected: Expected, columns: int) -> Float64s:
     """For each column k, such that two different rows have the same value about once in 2^k times.
 
     Estimated from the first rows: among m values of d different ones, m^2 / 2d are repeated.
@@ -251,7 +250,7 @@ def _column_bits(expected: Expected, columns: int) -> Any:
     _, sample = next(expected.pieces(), (0, np.empty((0, columns))))
     m = len(sample)
     repeated = [m - len(np.unique(column)) for column in bits_of(sample).T]
-    return np.array([min(most, np.log2(m * m / 2 / k)) if k else most for k in repeated], float)
+    return np.array([min(most, np.log2(m * m / 2 / k)) if k else most for k in repeated], np.float64)
 
 
 def _by_chance(rows: Numbers, shared: Flags, column_bits: Float64s, arrived: Flags) -> Float64s:
@@ -266,17 +265,16 @@ def _by_chance(rows: Numbers, shared: Flags, column_bits: Float64s, arrived: Fla
 
 
 def _believed(pair: Numbers, chance: Float64s) -> Flags:
-    """Whether each wrong row's pair is more than chance explains; `pair` is its place in `chance`, or `UNKNOWN`.
+    """Whether each wrong row has a pair that is more than chance: `pair` is its place in `chance`, or `UNKNOWN`.
 
-    It is if it alone is unlikely. All are if there are at least twice as many as chance would make.
+    A pair that is unlikely by itself is believed. The others are believed if there are at least twice as many of them
+    as chance would make among the wrong rows that are left.
     """
     found: Flags = pair != UNKNOWN
     of_each = np.ones(len(pair))
     of_each[found] = chance[pair[found]]
-    alone: Flags = found & (of_each <= UNLIKELY)
-    rest = found & ~alone
-    if rest.any():
-        by_chance = of_each[rest].mean() * np.count_nonzero(~alone)
-        if np.count_nonzero(rest) >= 2 * by_chance:
-            return found
-    return alone
+    unlikely: Flags = found & (of_each <= UNLIKELY)
+    others = found & ~unlikely
+    if others.any() and np.count_nonzero(others) >= 2 * of_each[others].mean() * np.count_nonzero(~unlikely):
+        return found
+    return unlikely

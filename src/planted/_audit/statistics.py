@@ -1,11 +1,10 @@
-"""How well rows are mixed: statistics of the order in which they came, against a uniformly random one.
+"""How well rows are shuffled: statistics of the order in which they came, compared with a perfect shuffle.
 
-What comes in: row numbers in the order of their delivery. What goes out: `Statistic`s, each with the value that a
-perfect shuffle has on average, and a p-value: how often a perfect shuffle would be at least that far from it. Row
-numbers stand for labels that are sorted along the file, the hardest case for a shuffle; their ranks are used, so that
-rows may be missing. Given which rows came, a perfect shuffle makes all their orders equally likely; means and variances
-are those of that permutation law, exact for any number of rows, and the law around them is taken as normal, gamma or
-Poisson.
+Each `Statistic` has a value, the value that a perfect shuffle has on average, and a p-value: how often a perfect
+shuffle is at least that far from its average. Row numbers stand for labels that are sorted along the file, the hardest
+case for a shuffle. Their ranks are used, so that rows may be missing. Given which rows came, a perfect shuffle makes
+all their orders equally likely; means and variances are exact for that, with any number of rows. The distributions
+around them are approximated: normal, gamma or Poisson.
 
 Sources: Pitman, "Significance tests which may be applied to samples from any populations III", 1938 (the variance
 between batches under permutation); Wald, Wolfowitz, "An exact test for randomness in the non-parametric case based on
@@ -22,31 +21,31 @@ import numpy.typing as npt
 from planted._types import RowNumbers
 
 LAGS: Final = (1, 2, 3, 8, 64)
-WINDOW: Final = 32  # rows that stand for a batch where there are no batches
-FEWEST: Final = 128  # rows that the laws below need to be close
-EVEN: Final = 8  # batches that it takes to call their means too much alike
-DENSE: Final = 8  # row numbers for each row that comes: a table of them is cheaper than sorting
+WINDOW: Final = 32  # rows that are taken for a batch where rows come one by one
+FEWEST: Final = 128  # rows below which the approximations are not close enough
+TWO_SIDED_BATCHES: Final = 8  # with fewer batches, means that are too much alike tell nothing
+DENSE: Final = 8  # up to so many row numbers for each row that came, a table is faster than sorting
 
 Ranks = npt.NDArray[np.int32]
 
 
 class Statistic(NamedTuple):
-    """One property of an order."""
+    """One property of an order, or of two."""
 
     name: str
     value: float
     expected: float  # of a perfect shuffle
-    p_value: float  # how often a perfect shuffle is at least so far from what is expected
+    p_value: float  # how often a perfect shuffle is at least as far from `expected`
 
     def __str__(self) -> str:
-        """In a few words."""
+        """The value, beside that of a full shuffle."""
         return f"{self.name} {self.value:.3g} (a full shuffle: {self.expected:.3g}, p = {self.p_value:.2g})"
 
 
 def orderliness(numbers: RowNumbers, sizes: Sequence[int] | RowNumbers) -> tuple[Statistic, ...]:
-    """The statistics of one epoch: row numbers as they came, and how many of them each batch had.
+    """The statistics of one epoch, from the row numbers in the order of delivery and the size of each batch.
 
-    Empty if there are fewer than `FEWEST` rows, too few to tell.
+    Empty if there are fewer than `FEWEST` rows, which are too few to tell.
 
     >>> in_order = np.arange(1_000)
     >>> [f"{s.name}: {s.value:.3g}" for s in orderliness(in_order, [50] * 20)][:2]
@@ -63,7 +62,7 @@ def orderliness(numbers: RowNumbers, sizes: Sequence[int] | RowNumbers) -> tuple
 
 
 def likeness(before: RowNumbers, after: RowNumbers) -> tuple[Statistic, ...]:
-    """How alike two epochs' orders are: the positions, in each, of the rows that came in both.
+    """How alike the orders of two epochs are, from the positions in each of the rows that came in both.
 
     Independent shuffles have correlation 0, and on average one row at the same position.
     """
@@ -81,13 +80,13 @@ def likeness(before: RowNumbers, after: RowNumbers) -> tuple[Statistic, ...]:
 
 
 def staying(before: RowNumbers, after: RowNumbers) -> tuple[Statistic, ...]:
-    """How many of the rows that came in two epochs went to the same rank in both."""
+    """How many rows went to the same rank in two epochs, from the rank in each of the rows that came in both."""
     m = len(before)
-    ranks = int(max(before.max(), after.max())) + 1 if m else 0
-    if m < FEWEST or ranks < 2:
+    world_size = int(max(before.max(), after.max())) + 1 if m else 0
+    if m < FEWEST or world_size < 2:
         return ()
-    a = np.bincount(before, minlength=ranks).astype(float)
-    b = np.bincount(after, minlength=ranks).astype(float)
+    a = np.bincount(before, minlength=world_size).astype(float)
+    b = np.bincount(after, minlength=world_size).astype(float)
     expected = a @ b / m
     spread = (a @ b - a @ b**2 / m - a**2 @ b / m + (a @ b / m) ** 2) / (m - 1)  # Hoeffding's variance
     same = float(np.count_nonzero(before == after))
@@ -96,17 +95,17 @@ def staying(before: RowNumbers, after: RowNumbers) -> tuple[Statistic, ...]:
 
 
 def ranks_of(numbers: RowNumbers) -> Ranks:
-    """0 for the lowest, 1 for the next ...; of equal ones, the first to come is the lower.
+    """0 for the lowest number, 1 for the next, and so on; of equal numbers, the first to come is the lower.
 
     >>> ranks_of(np.array([30, 10, 20, 10]))
     array([3, 0, 2, 1], dtype=int32)
     """
     m = len(numbers)
     if m and (most := int(numbers.max())) < DENSE * m:
-        there = np.zeros(most + 1, bool)
-        there[numbers] = True
-        table = np.cumsum(there, dtype=np.int32)
-        if table[-1] == m:  # none comes twice
+        present = np.zeros(most + 1, bool)
+        present[numbers] = True
+        table = np.cumsum(present, dtype=np.int32)
+        if table[-1] == m:  # no number comes twice
             table -= 1
             return table[numbers]
     ranks = np.empty(m, np.int32)
@@ -118,17 +117,17 @@ def ranks_of(numbers: RowNumbers) -> Ranks:
 
 
 def _batch_means(numbers: RowNumbers, ranks: Ranks, sizes: RowNumbers) -> Statistic | None:
-    """The variance between the batches of most batches' size, in units of what a full shuffle of their rows has."""
-    held = sizes[sizes > 0]
-    size = int(np.bincount(held).argmax())
+    """The variance between batches, as a multiple of that of a full shuffle; of the batches of the commonest size."""
+    sizes = sizes[sizes > 0]
+    size = int(np.bincount(sizes).argmax())
     if size < 2:  # rows one by one
-        size, held = WINDOW, np.append(np.full(len(ranks) // WINDOW, WINDOW), len(ranks) % WINDOW)
-    complete = held == size
+        size, sizes = WINDOW, np.append(np.full(len(ranks) // WINDOW, WINDOW), len(ranks) % WINDOW)
+    complete = sizes == size
     batches = int(np.count_nonzero(complete))
     if batches < 2:
         return None
     if not complete.all():
-        ranks = ranks_of(numbers[np.repeat(complete, held)])
+        ranks = ranks_of(numbers[np.repeat(complete, sizes)])
     m = len(ranks)
     sums = np.add.reduceat(ranks, np.arange(0, m, size), dtype=np.int64)
     between = float(((sums - size * (m - 1) / 2) ** 2).sum() / size)
@@ -139,12 +138,12 @@ def _batch_means(numbers: RowNumbers, ranks: Ranks, sizes: RowNumbers) -> Statis
         f"variance of means of {size} rows",
         between / mean,
         1.0,
-        _gamma(between, mean, variance, two_sided=batches >= EVEN),
+        _gamma(between, mean, variance, two_sided=batches >= TWO_SIDED_BATCHES),
     )
 
 
 def _serial(centred: Any, lag: int) -> Statistic:
-    """The correlation of rows so many positions apart."""
+    """The correlation of rows `lag` positions apart."""
     m = len(centred)
     found = float(centred[lag:] @ centred[:-lag])
     mean, variance = _products(m, m - lag, 2 * (m - 2 * lag))
@@ -154,13 +153,13 @@ def _serial(centred: Any, lag: int) -> Statistic:
 
 
 def _neighbours(ranks: Ranks) -> Statistic:
-    """How many rows are followed by the very next row."""
+    """How many rows are followed directly by the next row of the file."""
     followed, expected = int(np.count_nonzero(np.diff(ranks) == 1)), 1 - 1 / len(ranks)
     return Statistic("rows followed by their neighbour", float(followed), expected, _poisson(followed, expected))
 
 
 def _displacement(ranks: Ranks) -> Statistic:
-    """How far from its own place a row comes, on average, as a share of the epoch."""
+    """How far rows come from their own places, on average, as a share of the epoch."""
     m = len(ranks)
     total = float(np.abs(ranks - np.arange(m, dtype=np.int32)).sum(dtype=np.int64))
     mean, variance = (m * m - 1) / 3, (m + 1) * (2 * m * m + 7) / 45
@@ -168,7 +167,7 @@ def _displacement(ranks: Ranks) -> Statistic:
     return Statistic("mean displacement", total / m / m, mean / m / m, p_value)
 
 
-# ---- the laws -------------------------------------------------------------------------------------------------
+# ---- means, variances and p-values ------------------------------------------------------------------------------
 
 
 def _squares(m: int) -> float:
@@ -183,7 +182,8 @@ def _products(m: int, pairs: int, sharing: int) -> tuple[float, float]:
     """
     second, fourth = _squares(m), m * (m * m - 1) * (3 * m * m - 7) / 240
     mean = -pairs * second / (m * (m - 1))
-    two = (second**2 - fourth) / (m * (m - 1))  # the means of d1^2 d2^2, d1^2 d2 d3 and d1 d2 d3 d4
+    # the means of d1^2 d2^2, d1^2 d2 d3 and d1 d2 d3 d4, where d1, d2, ... are different centred ranks
+    two = (second**2 - fourth) / (m * (m - 1))
     three = (2 * fourth - second**2) / (m * (m - 1) * (m - 2))
     four = (3 * second**2 - 6 * fourth) / (m * (m - 1) * (m - 2) * (m - 3))
     return mean, pairs * two + sharing * three + (pairs * (pairs - 1) - sharing) * four - mean**2
@@ -196,7 +196,7 @@ def _two_sided(z: float) -> float:
 
 
 def _gamma(value: float, mean: float, variance: float, *, two_sided: bool) -> float:
-    """Of the gamma law with this mean and variance: how often it is so large, or so far out on either side."""
+    """How often a gamma variable of this mean and variance is at least `value`, or as far out on either side."""
     from scipy.special import gammainc, gammaincc
 
     shape, scale = mean**2 / variance, variance / mean
@@ -205,7 +205,7 @@ def _gamma(value: float, mean: float, variance: float, *, two_sided: bool) -> fl
 
 
 def _poisson(count: int, mean: float) -> float:
-    """How often a count is so large or larger."""
+    """How often a Poisson variable is at least `count`."""
     from scipy.special import pdtrc
 
     return float(pdtrc(count - 1, mean)) if count else 1.0
