@@ -162,6 +162,17 @@ def test_mixed_rows_say_what_is_mixed_with_what(index):
     assert report.mixed.first == (7,)
 
 
+def test_a_mixed_row_is_the_one_of_its_number():
+    """Without a number it is the one that it shares most values with."""
+    stream = Stream(order=range(N))
+    stream.X[7] = stream.X[11]
+    report = audit(stream.batches(index=True), ROWS)
+    assert (found(report), report.mixed.detail) == ({"mixed": 1}, "row 7 with X[0], X[1] of row 11")
+    report = audit(stream.batches(), ROWS)
+    assert found(report) == {"missing": 1, "doubled": 1, "mixed": 1}
+    assert report.mixed.detail == "row 11 with y of row 7"
+
+
 def test_altered_rows_say_where_and_by_how_much(index):
     stream = Stream(order=range(N))
     stream.X[[3, 5], 1] *= np.float32(1.5)
@@ -358,5 +369,8 @@ def test_more_wrong_rows_than_are_kept_are_counted(monkeypatch, index):
     report = audit(stream.batches(index), ROWS)
     assert found(report) == {"altered": 100, "unexplained": 900} | ({} if index else {"missing": 900})
     assert index or "unless they are among the unexplained" in str(report)
+    stream.keep(slice(1, None))
+    missing = audit(stream.batches(index=True), ROWS).missing
+    assert (missing.count, missing.detail) == (1, "")  # the number of each unexplained row is known
     monkeypatch.setattr(explanation, "KEPT_VALUES", 2)  # not one row of three values
-    assert found(audit(stream.batches(index=True), ROWS)) == {"unexplained": N}
+    assert found(audit(stream.batches(index=True), ROWS)) == {"missing": 1, "unexplained": N - 1}

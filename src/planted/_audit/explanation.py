@@ -97,7 +97,7 @@ def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation
 
     # the row that it is mixed with: the likeliest other candidate that has all the values that differ
     differing = differs[pairs.wrong]
-    completes = (pairs.equal | ~differing).all(axis=1) & (pairs.rows != rows[pairs.wrong])
+    completes = (pairs.equal | ~differing).all(axis=1) & differing.any(axis=1)
     second = _first_pairs(pairs.wrong, completes & recognised[pairs.wrong], count)
     mixed = _believed(second, _by_chance(pairs.rows, pairs.equal & differing, column_bits, arrived))
     others = np.full(count, UNKNOWN)
