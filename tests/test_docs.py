@@ -1,6 +1,7 @@
 """The examples of the README and of the pages run as they stand there, and print what stands there."""
 
 import contextlib
+import doctest
 import importlib.util
 import io
 import os
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import planted
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -63,3 +66,13 @@ def test_an_example_prints_what_the_page_says(tmp_path, needs, code, output):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == output
+
+
+@pytest.mark.parametrize("name", planted.__all__)
+def test_the_examples_of_a_public_name_run(name):
+    """Those of methods too, which pytest's own doctests pass over where a class says that its module is `planted`."""
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    printed = io.StringIO()
+    for example in doctest.DocTestFinder().find(getattr(planted, name), name, module=False, globs={**vars(planted)}):
+        runner.run(example, out=printed.write)
+    assert not runner.failures, printed.getvalue()

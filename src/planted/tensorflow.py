@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from planted._errors import InvalidTypeError, MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._input import length
 from planted._learn import Estimate, Learner, descend
 from planted._loader import Loader
 
@@ -121,7 +122,7 @@ def dataset(loader: Loader) -> tf.data.Dataset:
         raise InvalidTypeError(f"{type(loader).__name__} must be a planted.Loader: use planted.Loader(rows, ...)")
     sample = loader.rows.take([0] if len(loader) else [])
     arrays = [*sample, np.zeros(1, np.int64)] if loader.with_index else [*sample]
-    complete = loader.drop_last or len(loader) * loader.batch_size == loader.rows.__len__()  # may be 2^63
+    complete = loader.drop_last or len(loader) * loader.batch_size == length(loader.rows)
     first = loader.batch_size if complete and loader.world_size == 1 else None
     spec = tuple(tf.TensorSpec((first, *array.shape[1:]), array.dtype) for array in arrays)
 

@@ -12,7 +12,7 @@ from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed, RowFaul
 from planted._audit.statistics import likeness, orderliness, staying
 from planted._audit.verdict import failures
 from planted._errors import InvalidTypeError, InvalidValueError
-from planted._input import flag, integer, real, rows_like
+from planted._input import flag, integer, length, real, rows_like
 from planted._types import RowNumbers
 
 MOST_ROWS: Final = (1 << 31) - 1
@@ -94,7 +94,7 @@ def audit(
     >>> report.passed, report.missing.count
     (False, 32)
     """
-    n = rows_like(rows).__len__()  # len() refuses more than 2^63 - 1
+    n = length(rows_like(rows))
     if n > MOST_ROWS:
         raise InvalidValueError(
             f"rows={rows!r} are more than the 2^31 - 1 that an audit can count: audit a part of them, such as "

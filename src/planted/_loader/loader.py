@@ -102,6 +102,8 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
     ((32, 2), (32, 1))
     """
 
+    __module__ = "planted"
+
     def __init__(
         self,
         rows: Any,

@@ -274,6 +274,8 @@ class Pipeline(Epochs[Any], StreamMethods):
     Pipeline(<rows: 1_000 of ...>).filter(<lambda>).buffered_shuffle(100).batch(32)
     """
 
+    __module__ = "planted"
+
     def __init__(self, source: Any) -> None:
         super().__init__()
         # of a loader or another pipeline, what it reads, not where it stands
