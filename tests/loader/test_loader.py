@@ -371,6 +371,9 @@ def test_rows_of_ones_own_need_only_a_length_and_take():
     loader = planted.Loader(Failing(-1), 64, with_index=True)
     assert sorted(np.concatenate([X for X, _, _ in loader])[:, 0]) == list(range(1000))
     assert loader.state_dict()["rows"] == "1000 rows"
+    numbered = Failing(-1)
+    numbered.n = 3  # means whatever it means to its owner
+    assert sum(len(X) for X, _ in planted.Loader(numbered, 64)) == 1000
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])

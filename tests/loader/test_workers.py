@@ -11,6 +11,7 @@ import time
 from concurrent.futures import CancelledError
 from concurrent.futures import thread as executors
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from planted._loader import chunks as _chunks
 from planted._loader import loader as _loader
 from planted._loader import pool as _pool
 from planted._machine import workers as _workers
-from planted._machine.workers import Workers
+from planted._machine.workers import Notifier, Workers
 
 pytestmark = [pytest.mark.threads, pytest.mark.timeout(120)]
 HERE = Path(__file__).resolve().parent
@@ -124,6 +125,28 @@ def test_that_no_thread_can_be_started_is_said(monkeypatch, threads):
         workers.submit(int)
     assert workers.close()
     assert not threads()
+
+
+def test_whoever_waits_for_a_change_asks_again_after_each():
+    notifier, number, asked = Notifier(), 0, []
+
+    def ask():
+        asked.append(number)
+        return f"it is {number}" if number == 3 else None
+
+    answers = SimpleQueue()
+    thread = threading.Thread(target=lambda: answers.put(notifier.wait_for(ask)))
+    thread.start()
+    for number in (1, 2, 3):
+        while len(asked) < number:
+            time.sleep(0.001)
+        with notifier.lock:
+            notifier.notify()
+    assert answers.get(timeout=30) == "it is 3"
+    assert asked[-1] == 3
+    thread.join()
+    with notifier.lock:
+        notifier.notify()  # nobody waits any more
 
 
 # ---- the garbage collector ----------------------------------------------------------------------------------------

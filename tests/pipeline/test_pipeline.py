@@ -207,7 +207,8 @@ def test_batches_of_every_structure():
     assert_same(named, {"x": np.array([[2, 2], [3, 3]], np.float32), "name": np.array(["row 2", "row 3"])})
     assert_same(numbers, np.array([[2, 1.0], [3, 1.5]]))
     assert_same(flag, np.array([False, True]))
-    assert [len(flag) for _, _, flag in Pipeline(items).batch(2, drop_last=True)] == [2, 2]
+    for drop in (True, np.True_):
+        assert [len(flag) for _, _, flag in Pipeline(items).batch(2, drop_last=drop)] == [2, 2]
     assert len(Pipeline(items).batch(2)) == 3
     assert len(Pipeline(items).batch(2, drop_last=True)) == 2
 

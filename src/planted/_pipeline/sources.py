@@ -1,7 +1,7 @@
 """Where a pipeline's items come from: minibatches, rows, a sequence, any iterable, a function, or an iterator."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from typing import Any, ClassVar, Final
@@ -27,12 +27,7 @@ class Source(Stage):
 
     def open(self, epoch: int, position: Position) -> Items:
         first = position or 0
-        items = self.items_from(epoch, first)
-        try:
-            yield from zip(items, count(first + 1))
-        finally:
-            if isinstance(items, Generator):
-                items.close()
+        yield from zip(self.items_from(epoch, first), count(first + 1))
 
     def chain(self) -> list[Stage]:
         return [self]
