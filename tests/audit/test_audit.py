@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams import LOADER, ROWS, B, N, Stream, X, Y, drop, flip_a_bit
+from streams import LOADER, ROWS, B, N, Stream, Table, X, Y, drop, flip_a_bit, found
 
 import planted
 from planted import audit
@@ -100,3 +100,10 @@ def test_the_page_explains_what_a_report_says():
     explained = set(re.findall(r"`(\w+)`", table))
     assert {*KINDS, "order", "likeness", "ranks", "resume"} <= explained
     assert all(hasattr(planted.Audit, name) for name in explained)
+
+
+def test_rows_are_as_many_as_their_length():
+    """An attribute `n` may mean anything."""
+    table = Table(np.arange(20.0).reshape(10, 2), np.arange(10.0))
+    table.n = 3
+    assert audit([table.take(slice(10))], table).rows == 10
