@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams import LOADER, ROWS, B, N, Stream, Table, X, Y, drop, flip_a_bit, found
+from streams import LOADER, ROWS, B, N, Stream, Table, X, Y, drop, flip_a_bit
 
 import planted
 from planted import audit
