@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from planted import permutation
 from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
-from planted._order import kernels as _kernels
+from planted._order import kernels
 from planted._order.permutation import Sequential, _table
-from planted._rows import LIMIT
-from planted._rows import random as _random
+from planted._rows import LIMIT, random
 
 LOST_ELSEWHERE = [65_537, 262_145, 1_048_577]  # sizes at which other index shuffles lose a row and repeat another
 TELLING = sorted({2**k + d for k in range(1, 18) for d in (-1, 0, 1)} | set(LOST_ELSEWHERE))
 HUGE = [10**9, 10**12, 2**62 + 1, 2**63]
+LARGE = [2**32, 2**32 + 1, *HUGE, 2**63 - 1]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
 sizes = st.one_of(
@@ -68,7 +68,7 @@ def test_every_row_comes_once_around_powers_of_two(n):
 
 def test_every_row_comes_once_where_the_table_ends():
     """On both sides of `SMALL`, where the table gives way to the network, every row comes exactly once."""
-    for n in range(_random.SMALL - 3, _random.SMALL + 4):
+    for n in range(random.SMALL - 3, random.SMALL + 4):
         assert_bijection(permutation(n, seed=2, epoch=1, salt="s"), n)
 
 
@@ -173,17 +173,17 @@ def test_the_network_is_the_one_written_down(n):
     assert permutation(n, 7, 2, salt="salt").take(positions).tolist() == rows
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 8, 9, 100, *TELLING[-14:], 2**32, *HUGE])
+@pytest.mark.parametrize("n", [*(1, 2, 3, 4, 5, 7, 8, 9, 100, 4_097, 8_192), *TELLING[-14:], 10**6, *LARGE])
 @pytest.mark.parametrize("inverse", [False, True])
 def test_the_compiled_network_agrees_with_its_definition(n, inverse):
-    """`_kernels.walk` gives what `_random.walk` does, also for the few rows that it is not used for."""
-    key = _random.key_words("order", n, epoch=0)
+    """`kernels.walk` gives what `random.walk` does, also for the few rows that it is not used for."""
+    key = random.key_words("order", n, epoch=0)
     positions = edges(n) if n > 5_000 else np.arange(n)
-    left, right = map(np.uint64, _random.feistel_bits(n))
+    left, right = map(np.uint64, random.feistel_bits(n))
     out = np.empty(positions.size, np.int64)
-    _kernels.walk(positions, np.uint64(n), left, right, tuple(map(np.uint32, key)), inverse, out)
-    np.testing.assert_array_equal(out, _random.walk(positions.astype(np.uint64), n, key, inverse=inverse))
-    if n > _random.SMALL:
+    kernels.walk(positions, np.uint64(n), left, right, tuple(map(np.uint32, key)), inverse, out)
+    np.testing.assert_array_equal(out, random.walk(positions.astype(np.uint64), n, key, inverse=inverse))
+    if n > random.SMALL:
         order = permutation(n, seed=n)
         np.testing.assert_array_equal((order.inverse() if inverse else order).take(positions), out)
 
@@ -193,34 +193,36 @@ def test_the_compiled_network_agrees_with_its_definition(n, inverse):
 def test_the_compiled_network_agrees_with_its_definition_anywhere(case, key, inverse):
     """The same for any number of rows, any key words and any positions."""
     n, positions = case[0], np.array(case[1], np.int64)
-    left, right = map(np.uint64, _random.feistel_bits(n))
+    left, right = map(np.uint64, random.feistel_bits(n))
     out = np.empty(positions.size, np.int64)
-    _kernels.walk(positions, np.uint64(n), left, right, tuple(map(np.uint32, key)), inverse, out)
-    expected = _random.walk(positions.astype(np.uint64), n, tuple(key), inverse=inverse)
+    kernels.walk(positions, np.uint64(n), left, right, tuple(map(np.uint32, key)), inverse, out)
+    expected = random.walk(positions.astype(np.uint64), n, tuple(key), inverse=inverse)
     np.testing.assert_array_equal(out, expected)
 
 
 def test_the_compiled_table_agrees_with_its_definition():
-    """Up to `SMALL` rows an order is `_random.shuffled_table`, and its inverse is that table's."""
-    for n in [*range(40), 100, 255, 256, 257, 1_000, _random.SMALL - 1, _random.SMALL]:
-        table = _random.shuffled_table(n, _random.key_words("order", n, epoch=1, salt="t"))
+    """Up to `SMALL` rows an order is `random.shuffled_table`, and its inverse is that table's."""
+    for n in [*range(40), 100, 255, 256, 257, 1_000, random.SMALL - 1, random.SMALL]:
+        table = random.shuffled_table(n, random.key_words("order", n, epoch=1, salt="t"))
         order = permutation(n, n, 1, salt="t")
         np.testing.assert_array_equal(order.take(np.arange(n)), table)
         np.testing.assert_array_equal(order.inverse().take(np.arange(n)), np.argsort(table))
 
 
-def test_the_low_word_counts_where_it_decides_a_swap():
-    """For this key the 64-bit product carries from its low word into the swap of step 2667."""
-    n, key = 4_096, _random.key_words("order", 3_034, epoch=0)
-    low, high, _, _ = (int(word[0]) for word in _random.row_words(np.array([2_667], np.uint64), 0, key[:2]))
-    assert (low + (high << 32)) * 2_668 >> 64 != high * 2_668 >> 32
-    np.testing.assert_array_equal(permutation(n, 3_034).take(np.arange(n)), _random.shuffled_table(n, key))
+@pytest.mark.parametrize(("key", "step"), [(random.key_words("order", 3_034, epoch=0)[:2], 2_667), ((1809, 0), 3_845)])
+def test_the_low_word_counts_where_it_decides_a_swap(key, step):
+    """For this key the 64-bit product carries from its low word into the swap of this step."""
+    low, high, _, _ = (int(word[0]) for word in random.row_words(np.array([step], np.uint64), 0, key))
+    assert (low + (high << 32)) * (step + 1) >> 64 != high * (step + 1) >> 32
+    table = np.empty(4_096, np.int64)
+    kernels.shuffled_table(*map(np.uint32, key), table)
+    np.testing.assert_array_equal(table, random.shuffled_table(4_096, key))
 
 
 # ---- asked for in any way -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [1, 10, 300, _random.SMALL, _random.SMALL + 1, 10_000])
+@pytest.mark.parametrize("n", [1, 10, 300, random.SMALL, random.SMALL + 1, 10_000])
 def test_the_whole_is_the_same_in_every_way(n):
     """Indexing, negative indexing, iterating and `np.asarray` all give what `take` gives."""
     order = permutation(n, seed=5)

@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from planted import permutation
-from planted._rows import random as _random
+from planted._rows import random
 
 FALSE_FAIL = 1e-5  # of one test
 FOUND = 1e-12
@@ -39,8 +39,8 @@ class Network:
     rounds: int = 1
 
     def take(self, positions):
-        key = _random.key_words("order", self.seed, epoch=self.epoch)[: 2 * self.rounds]
-        return _random.walk(np.asarray(positions, np.uint64), self.n, key).astype(np.int64)
+        key = random.key_words("order", self.seed, epoch=self.epoch)[: 2 * self.rounds]
+        return random.walk(np.asarray(positions, np.uint64), self.n, key).astype(np.int64)
 
 
 def four_rounds(n, seed=0, epoch=0):
@@ -61,8 +61,8 @@ class WrongShuffle:
     epoch: int = 0
 
     def take(self, positions):
-        key = _random.key_words("order", self.seed, epoch=self.epoch)
-        w0, w1, _, _ = _random.row_words(np.arange(self.n, dtype=np.uint64), 0, key[:2])
+        key = random.key_words("order", self.seed, epoch=self.epoch)
+        w0, w1, _, _ = random.row_words(np.arange(self.n, dtype=np.uint64), 0, key[:2])
         table = list(range(self.n))
         for i in range(self.n - 1, 0, -1):
             j = ((int(w0[i]) | int(w1[i]) << 32) * self.choices(i, self.n)) >> 64
@@ -138,7 +138,7 @@ def adjacent_pairs(n, distance=1):
 
 def pairs_half_a_word_apart(n):
     """The same with the distance that the left half of the network counts."""
-    return adjacent_pairs(n, 1 << _random.feistel_bits(n)[1])
+    return adjacent_pairs(n, 1 << random.feistel_bits(n)[1])
 
 
 @pytest.mark.parametrize("pattern", [fixed_points, adjacent_pairs, pairs_half_a_word_apart])

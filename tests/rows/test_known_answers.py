@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted._rows import random as _random
+from planted._rows import random
 from planted._rows.draw import keys_of
 
 HERE = Path(__file__).resolve().parent / "known_answers"
@@ -81,9 +81,9 @@ def test_numpy_definition(case):
     """The NumPy definition gives the known bits."""
     numbers = [int(i) for i in case["rows"]]
     keys = keys_of(int(case["seed"]), case["salt"], case["dtype"])
-    precision = _random.PRECISIONS[case["dtype"]]
+    precision = random.PRECISIONS[case["dtype"]]
     w = np.array(case["w"], np.float64)
-    X, y = _random.linear_rows(np.array(numbers, np.uint64), w, case["b"], case["noise"], keys, precision)
+    X, y = random.linear_rows(np.array(numbers, np.uint64), w, case["b"], case["noise"], keys, precision)
     assert_rows(X, y, case, numbers)
 
 
@@ -130,14 +130,14 @@ def test_orders(case):
 def test_numpy_orders(case):
     """The NumPy definition of the order gives the known rows."""
     n = int(case["n"])
-    key = _random.key_words("order", int(case["seed"]), salt=case["salt"], epoch=int(case["epoch"]))
+    key = random.key_words("order", int(case["seed"]), salt=case["salt"], epoch=int(case["epoch"]))
     expected = [int(row) for end in ("first", "last") for row in case[end].split()]
     ends = len(expected) // 2
     positions = [*range(ends), *range(n - ends, n)]
-    if n <= _random.SMALL:
-        found = _random.shuffled_table(n, key)[positions]
+    if n <= random.SMALL:
+        found = random.shuffled_table(n, key)[positions]
     else:
-        found = _random.walk(np.array(positions, np.uint64), n, key)
+        found = random.walk(np.array(positions, np.uint64), n, key)
     assert found.tolist() == expected
 
 

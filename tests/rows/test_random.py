@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 import planted
-from planted._order import kernels as order_kernels
-from planted._rows import draw as _draw
-from planted._rows import kernels as _kernels
-from planted._rows import random as _random
+from planted._rows import draw, kernels, random
 from planted._rows.random import FLOAT32, FLOAT64, PRECISIONS
 
 LARGEST = 2**63 - 1
@@ -38,24 +35,24 @@ RANDOM123 = (  # kat_vectors of Random123: philox 4x32, 10 rounds
 
 def compiled_philox(counter, key):
     """The compiled Philox of one counter."""
-    return tuple(int(word) for word in _kernels.philox(*map(np.uint64, (*counter, *key))))
+    return tuple(int(word) for word in kernels.philox(*map(np.uint64, (*counter, *key))))
 
 
 @pytest.mark.parametrize(("counter", "key", "words"), RANDOM123)
 def test_philox_vectors(counter, key, words):
     """Both forms of Philox4x32-10 give the vectors that Random123 publishes."""
     columns = tuple(np.full(3, word, np.uint32) for word in counter)
-    assert [column.tolist() for column in _random.philox(columns, key)] == [[word] * 3 for word in words]
+    assert [column.tolist() for column in random.philox(columns, key)] == [[word] * 3 for word in words]
     assert compiled_philox(counter, key) == words
 
 
 def test_compiled_philox():
     """The compiled Philox gives the words of the definition, whatever the counter and the key."""
-    random = np.random.default_rng(1)
+    generator = np.random.default_rng(1)
     for _ in range(20):
-        key = tuple(random.integers(0, 2**32, 2).tolist())
-        counters = random.integers(0, 2**32, (4, 50), dtype=np.uint32)
-        words = np.stack(_random.philox(tuple(counters), key))
+        key = tuple(generator.integers(0, 2**32, 2).tolist())
+        counters = generator.integers(0, 2**32, (4, 50), dtype=np.uint32)
+        words = np.stack(random.philox(tuple(counters), key))
         assert [compiled_philox(c, key) for c in counters.T.tolist()] == [tuple(w) for w in words.T.tolist()]
 
 
@@ -63,7 +60,7 @@ def test_counter_of_a_row():
     """A row's counter is (low word, high word, group, 0)."""
     row = np.array([0xAABBCCDD_11223344], np.uint64)
     counter = tuple(np.array([word], np.uint32) for word in (0x11223344, 0xAABBCCDD, 7, 0))
-    assert _random.row_words(row, 7, (1, 2)) == _random.philox(counter, (1, 2))
+    assert random.row_words(row, 7, (1, 2)) == random.philox(counter, (1, 2))
 
 
 # ---- the kernels and their definition -------------------------------------------------------------------------
@@ -73,51 +70,18 @@ def test_counter_of_a_row():
 @BOTH
 def test_kernel_rows(precision, features):
     """The compiled rows are the defined ones, bit for bit: any features, any batch around a vector's width, any row."""
-    random = np.random.default_rng(features)
+    generator = np.random.default_rng(features)
     size = (1, 2, 127, 128, 129, 300)[features % 6]
-    rows = random.integers(0, 2**63, size)
+    rows = generator.integers(0, 2**63, size)
     extremes = [0, LARGEST, 2**32, 2**32 - 1, 2**62, 1]
     rows[: len(extremes)] = extremes[:size]
-    truth = planted.LinearTruth(random.normal(size=features) * 10.0 ** random.integers(-3, 4, features), 4.2, 0.1)
-    keys = _draw.keys_of(features, "kernel", np.dtype(precision.real).name)
+    truth = planted.LinearTruth(generator.normal(size=features) * 10.0 ** generator.integers(-3, 4, features), 4.2, 0.1)
+    keys = draw.keys_of(features, "kernel", np.dtype(precision.real).name)
     X, y = np.empty((size, features), precision.real), np.empty((size, 1), precision.real)
-    _draw.fill(truth, keys, rows, X, y)
-    expected = _random.linear_rows(rows.astype(np.uint64), truth.w, truth.b, truth.noise, keys, precision)
+    draw.draw_rows(truth, keys, rows, X, y)
+    expected = random.linear_rows(rows.astype(np.uint64), truth.w, truth.b, truth.noise, keys, precision)
     assert X.tobytes() == expected[0].tobytes()
     assert y.tobytes() == expected[1].tobytes()
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 100, 4095, 4096])
-def test_kernel_table(n):
-    """The compiled Fisher-Yates is the defined one."""
-    key = _random.key_words("order", n, epoch=0)
-    table = np.empty(n, np.int64)
-    order_kernels.shuffled_table(np.uint32(key[0]), np.uint32(key[1]), table)
-    np.testing.assert_array_equal(table, _random.shuffled_table(n, key))
-
-
-def test_kernel_table_uses_all_64_bits():
-    """The low word of a step's uniform counts: with this key it alone decides step 3845."""
-    key, i = (1809, 0), 3845
-    words = _random.row_words(np.array([i], np.uint64), 0, key)
-    low, high = int(words[0][0]), int(words[1][0])
-    assert high * (i + 1) >> 32 != (low | high << 32) * (i + 1) >> 64
-    table = np.empty(4096, np.int64)
-    order_kernels.shuffled_table(np.uint32(key[0]), np.uint32(key[1]), table)
-    np.testing.assert_array_equal(table, _random.shuffled_table(4096, key))
-
-
-@pytest.mark.parametrize("n", [4097, 8192, 2**16 + 1, 10**6, 2**32, 2**32 + 1, 10**12, 2**63 - 1, 2**63])
-def test_kernel_walk(n):
-    """The compiled walk is the defined one, there and back."""
-    key = _random.key_words("order", 714, epoch=0)
-    random = np.random.default_rng(n % 1000)
-    positions = np.concatenate([random.integers(0, n, 1500), [0, 1, n // 2, n - 2, n - 1]])
-    order = planted.permutation(n, 714)
-    rows = _random.walk(positions.astype(np.uint64), n, key)
-    np.testing.assert_array_equal(order.take(positions), rows.astype(np.int64))
-    np.testing.assert_array_equal(_random.walk(rows, n, key, inverse=True).astype(np.int64), positions)
-    np.testing.assert_array_equal(order.inverse().take(rows.astype(np.int64)), positions)
 
 
 # ---- normals at the edges -------------------------------------------------------------------------------------
@@ -133,8 +97,10 @@ def edge_words(bits):
 
 def some_words(precision, count):
     """The edge words and some random ones."""
-    random = np.random.default_rng(714)
-    return edge_words(precision.bits) + random.integers(0, 2**precision.bits, count, dtype=precision.unsigned).tolist()
+    generator = np.random.default_rng(714)
+    return (
+        edge_words(precision.bits) + generator.integers(0, 2**precision.bits, count, dtype=precision.unsigned).tolist()
+    )
 
 
 def exact_sine_cosine(x):
@@ -159,7 +125,7 @@ def test_minus_log_uniform(precision):
     logarithm of the mantissa nearly cancels a multiple of log 2.
     """
     words = some_words(precision, 300)
-    values = _random.minus_log_uniform(np.array(words, precision.unsigned), precision)
+    values = random.minus_log_uniform(np.array(words, precision.unsigned), precision)
     with localcontext(prec=50):
         exact = [-((word + Decimal("0.5")) / 2**precision.bits).ln() for word in words]
         worst = max(ulps(value, e, precision) for value, e in zip(values, exact, strict=True))
@@ -169,7 +135,7 @@ def test_minus_log_uniform(precision):
 def test_logarithm_of_the_mathematics_library():
     """``-log(u)`` in float64 agrees with ``math.log`` and ``math.log1p`` within 5 units in the last place."""
     words = some_words(FLOAT64, 1000)
-    values = _random.minus_log_uniform(np.array(words, np.uint64), FLOAT64).tolist()
+    values = random.minus_log_uniform(np.array(words, np.uint64), FLOAT64).tolist()
     for word, value in zip(words, values, strict=True):
         below, above = (word + 0.5) / 2**64, (2**64 - word - 0.5) / 2**64
         expected = -math.log(below) if word < 2**63 else -math.log1p(-above)
@@ -185,7 +151,7 @@ def test_normal_pair(precision):
     bits = precision.bits
     radius_words = some_words(precision, 300)
     angle_words = np.random.default_rng(1).permutation(np.array(radius_words, precision.unsigned))
-    pairs = _random.normal_pair(np.array(radius_words, precision.unsigned), angle_words, precision)
+    pairs = random.normal_pair(np.array(radius_words, precision.unsigned), angle_words, precision)
     with localcontext(prec=50):
         eighth = Decimal("3.14159265358979323846264338327950288419716939937510582") / 4
         for r, a, *pair in zip(radius_words, angle_words.tolist(), *pairs, strict=True):
@@ -201,8 +167,8 @@ def compiled_pairs(radius_words, angle_words, precision):
     """The compiled normal pairs of the words, two by two in float32: with each, the one as far from the end."""
     words = list(zip(radius_words.view(precision.signed), angle_words.view(precision.signed), strict=True))
     if precision is FLOAT64:
-        return np.array([_kernels.normal_pair_64(*pair) for pair in words])
-    fours = [_kernels.normal_pairs_32(*one, *other) for one, other in zip(words, words[::-1], strict=True)]
+        return np.array([kernels.normal_pair_64(*pair) for pair in words])
+    fours = [kernels.normal_pairs_32(*one, *other) for one, other in zip(words, words[::-1], strict=True)]
     one, other = np.hsplit(np.array(fours, np.float32), 2)
     assert one.tobytes() == other[::-1].tobytes()
     return one
@@ -214,7 +180,7 @@ def test_compiled_normal_pair(precision):
     edges = edge_words(precision.bits)
     words = np.array(list(itertools.product(edges, edges[:: len(edges) // 12])), precision.unsigned)
     for radius_words, angle_words in (words.T, words.T[::-1]):
-        expected = np.stack(_random.normal_pair(radius_words, angle_words, precision), axis=1)
+        expected = np.stack(random.normal_pair(radius_words, angle_words, precision), axis=1)
         assert compiled_pairs(radius_words, angle_words, precision).tobytes() == expected.tobytes()
 
 
@@ -224,7 +190,7 @@ def test_every_normal_is_a_normal_number(precision):
     radius_words, angle_words = np.array(
         list(itertools.product(edge_words(precision.bits), repeat=2)), precision.unsigned
     ).T
-    for normals in _random.normal_pair(radius_words, angle_words, precision):
+    for normals in random.normal_pair(radius_words, angle_words, precision):
         assert np.isfinite(normals).all()
         assert np.abs(normals).min() >= np.finfo(precision.real).tiny
 
@@ -234,13 +200,13 @@ def test_the_largest_normal(precision, low, high):
     """The largest normal comes from word 0, with radius ``sqrt(2 (bits + 1) log 2)``; the smallest is its negative."""
     angles = np.array(edge_words(precision.bits), precision.unsigned)
     words = [word for word in some_words(precision, 1000) if word]
-    largest = max(np.abs(n).max() for n in _random.normal_pair(np.zeros_like(angles), angles, precision))
+    largest = max(np.abs(n).max() for n in random.normal_pair(np.zeros_like(angles), angles, precision))
     assert low < largest < high
     assert largest == np.sqrt(precision.real(2) * (precision.real(precision.bits + 1) * precision.real(precision.ln2)))
-    first, _ = _random.normal_pair(np.zeros(2, precision.unsigned), angles[[0, 0]] ^ sign_words(precision), precision)
+    first, _ = random.normal_pair(np.zeros(2, precision.unsigned), angles[[0, 0]] ^ sign_words(precision), precision)
     assert first.tolist() == [largest, -largest]
     others = np.array(words, precision.unsigned)
-    assert np.sqrt(2 * _random.minus_log_uniform(others, precision)).max() < largest
+    assert np.sqrt(2 * random.minus_log_uniform(others, precision)).max() < largest
 
 
 def sign_words(precision):
@@ -253,7 +219,7 @@ def test_small_radii_are_distinct(precision):
     """The last 2^16 words have radii of their own, falling to ``2^(-bits / 2)``; so have the first: all bits count."""
     near_zero = np.arange(2**16, dtype=precision.unsigned)
     for words, end in ((~near_zero[::-1], 2.0 ** (-precision.bits / 2)), (near_zero, None)):
-        radii = np.sqrt(precision.real(2) * _random.minus_log_uniform(words, precision))
+        radii = np.sqrt(precision.real(2) * random.minus_log_uniform(words, precision))
         assert (np.diff(radii) < 0).all()
         assert end is None or radii[-1] == end
 
@@ -405,8 +371,8 @@ PURPOSES = ("features32", "noise32", "features64", "noise64", "weights", "order"
 def test_key_words():
     """A key is SHA-512 of the label, cut into sixteen little-endian words."""
     digest = hashlib.sha512("planted/1/order/2ca/1f/é/".encode()).digest()
-    assert _random.key_words("order", 714, epoch=31, salt="é/") == tuple(np.frombuffer(digest, "<u4").tolist())
-    assert len(digest) == 4 * _random.KEY_WORDS
+    assert random.key_words("order", 714, epoch=31, salt="é/") == tuple(np.frombuffer(digest, "<u4").tolist())
+    assert len(digest) == 4 * random.KEY_WORDS
 
 
 def test_keys_differ():
@@ -415,7 +381,7 @@ def test_keys_differ():
     epochs = (None, 0, 1, 2, 16)
     salts = ("", "0", "1", "/", "1/2", "//", "é", "e\u0301", " ", "\x00")
     keys = [
-        _random.key_words(purpose, seed, epoch=epoch, salt=salt)
+        random.key_words(purpose, seed, epoch=epoch, salt=salt)
         for purpose, seed, epoch, salt in itertools.product(PURPOSES, seeds, epochs, salts)
     ]
     for words in (slice(0, 2), slice(2, 4), slice(14, 16)):
@@ -424,15 +390,15 @@ def test_keys_differ():
 
 def test_seed_plus_epoch_is_no_key():
     """Seed 7, epoch 1 is not seed 8, epoch 0."""
-    assert _random.key_words("order", 7, epoch=1) != _random.key_words("order", 8, epoch=0)
+    assert random.key_words("order", 7, epoch=1) != random.key_words("order", 8, epoch=0)
 
 
 def test_no_salt_imitates_a_field():
     """A salt with slashes is a salt: "1/2" is neither an epoch nor a seed."""
-    plain = _random.key_words("order", 3, epoch=1, salt="2")
-    assert plain != _random.key_words("order", 3, salt="1/2")
-    assert _random.key_words("order", 3, salt="1/2") != _random.key_words("order", 3, epoch=1, salt="/2")
-    assert _random.key_words("order", 0x31, salt="2") != _random.key_words("order", 3, epoch=1, salt="2")
+    plain = random.key_words("order", 3, epoch=1, salt="2")
+    assert plain != random.key_words("order", 3, salt="1/2")
+    assert random.key_words("order", 3, salt="1/2") != random.key_words("order", 3, epoch=1, salt="/2")
+    assert random.key_words("order", 0x31, salt="2") != random.key_words("order", 3, epoch=1, salt="2")
 
 
 field = st.tuples(
@@ -443,7 +409,7 @@ field = st.tuples(
 @given(field, field)
 def test_labels_are_unambiguous(one, other):
     """Two keys are equal only if everything that they are made of is."""
-    one_key, other_key = (_random.key_words(p, seed, epoch=epoch, salt=salt) for p, seed, epoch, salt in (one, other))
+    one_key, other_key = (random.key_words(p, seed, epoch=epoch, salt=salt) for p, seed, epoch, salt in (one, other))
     assert (one_key == other_key) == (one == other)
 
 

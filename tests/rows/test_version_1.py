@@ -10,7 +10,7 @@ import version_1
 
 import planted
 from planted._order import BlockOrder, Blocks
-from planted._rows import random as _random
+from planted._rows import random
 
 HERE = Path(__file__).resolve().parent
 PAGE = (HERE.parent.parent / "docs" / "version-1.md").read_text(encoding="utf-8")
@@ -115,14 +115,14 @@ def scalars():
     lines = [
         f"| `{name.upper()}` | {kind} | {value!r} | `{value.hex()}` |"
         for name in ("ln2", "root_half")
-        for kind, value in ((kind, getattr(precision, name)) for kind, precision in _random.PRECISIONS.items())
+        for kind, value in ((kind, getattr(precision, name)) for kind, precision in random.PRECISIONS.items())
     ]
     return table("| constant | type | decimal | hexadecimal |", lines)
 
 
 def coefficients(name, kind):
     """The table of a polynomial."""
-    values = getattr(_random.PRECISIONS[kind], name)
+    values = getattr(random.PRECISIONS[kind], name)
     lines = [f"| {i} | {value!r} | `{value.hex()}` |" for i, value in enumerate(values)]
     return f"`{name.upper()}` in {kind}:\n\n" + table("| power | decimal | hexadecimal |", lines)
 
@@ -131,17 +131,17 @@ def layouts():
     """The table of what differs between the types."""
     said = {"bits": "`B`, bits of a uniform", "mantissa": "`M`, bits of the mantissa behind the binary point"}
     said |= {"normals": "`N`, normals that four words make"}
-    values = {name: (getattr(_random.FLOAT32, name), getattr(_random.FLOAT64, name)) for name in said}
+    values = {name: (getattr(random.FLOAT32, name), getattr(random.FLOAT64, name)) for name in said}
     lines = [f"| {said[name]} | {narrow} | {wide} |" for name, (narrow, wide) in values.items()]
     return table("| constant | float32 | float64 |", lines)
 
 
 CONSTANTS = {
     "layouts": layouts(),
-    "philox": integers(("M0", "M1", "W0", "W1"), _random.MULTIPLIERS + _random.WEYL),
-    "mixers": integers(("X0", "X1"), _random.MIXERS),
+    "philox": integers(("M0", "M1", "W0", "W1"), random.MULTIPLIERS + random.WEYL),
+    "mixers": integers(("X0", "X1"), random.MIXERS),
     "scalars": scalars(),
-} | {f"{name}-{kind}": coefficients(name, kind) for kind in _random.PRECISIONS for name in ("log", "sine", "cosine")}
+} | {f"{name}-{kind}": coefficients(name, kind) for kind in random.PRECISIONS for name in ("log", "sine", "cosine")}
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
@@ -152,14 +152,14 @@ def test_constants(name):
 
 def test_no_constant_is_left_out():
     """Every number that the definition holds occurs on the page as text."""
-    for precision in _random.PRECISIONS.values():
+    for precision in random.PRECISIONS.values():
         numbers = [precision.ln2, precision.root_half, *precision.log, *precision.sine, *precision.cosine]
         assert [x for x in numbers if repr(x) not in PAGE or x.hex() not in PAGE] == []
         assert f"`{patterns(precision.real(precision.root_half))[0]}`" in PAGE
-    for integer in (*_random.MULTIPLIERS, *_random.WEYL, *_random.MIXERS):
+    for integer in (*random.MULTIPLIERS, *random.WEYL, *random.MIXERS):
         assert f"0x{integer:08X}" in PAGE
         assert f"| {integer} |" in PAGE
-    assert (_random.VERSION, _random.ROUNDS, _random.SMALL, _random.KEY_WORDS) == (1, 10, 4096, 16)
+    assert (random.VERSION, random.ROUNDS, random.SMALL, random.KEY_WORDS) == (1, 10, 4096, 16)
     for said in ("planted/1/", "repeat 10 times", "Up to 4096 rows", "sixteen words"):
         assert said in PAGE
 
@@ -169,7 +169,7 @@ def test_decimals_and_hexadecimals_agree():
     pairs = re.findall(r"\| (-?[0-9.e-]+) \| `(-?0x1\.[0-9a-f]+p[-+][0-9]+)` \|", PAGE)
     assert len(pairs) == 2 * 2 + sum(
         len(polynomial)
-        for precision in _random.PRECISIONS.values()
+        for precision in random.PRECISIONS.values()
         for polynomial in (precision.log, precision.sine, precision.cosine)
     )
     assert [pair for pair in pairs if float(pair[0]) != float.fromhex(pair[1])] == []
@@ -416,7 +416,7 @@ def test_key_answers():
     """Planted makes the key words of the page."""
     for purpose, seed, salt, epoch in LABELS:
         expected = version_1.key_words(purpose, seed, salt, epoch)
-        assert _random.key_words(purpose, seed, salt=salt, epoch=epoch) == expected
+        assert random.key_words(purpose, seed, salt=salt, epoch=epoch) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

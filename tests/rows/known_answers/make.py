@@ -3,7 +3,7 @@
 Version 1 is frozen: its files are never written again, and this script refuses to, since it opens only files that do
 not exist yet. It shows where the answers came from, and is kept for a later version, which gets files of its own.
 
-    python tests/known_answers/make.py
+    python tests/rows/known_answers/make.py
 
 Integers that may exceed 53 bits are written in decimal as strings, since many JSON readers would round them. A row's
 values are the bit patterns of X and then y in hexadecimal, most significant digit first. `sha256` is the hash of many
