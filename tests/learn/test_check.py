@@ -1,6 +1,8 @@
 """The check: its p-values are those of theory, and it tells apart what is wrong."""
 
 import json
+import pickle
+import pickletools
 
 import numpy as np
 import pytest
@@ -99,6 +101,17 @@ def test_the_report_of_a_good_learner():
     assert json.loads(json.dumps(report.to_dict()))["passed"] is True
     assert report.noise == report.residual_std == report.to_dict()["noise"] == report.to_dict()["residual_std"]
     assert "passed" in repr(report)
+
+
+def test_reports_pickle_and_their_pickles_name_no_file():
+    """So that files can move again: they name `planted`, or the room."""
+    report = planted.check(FIT, ROWS)
+    text = pickle.dumps(report, 2)
+    again = pickle.loads(text)
+    assert again.to_dict() == report.to_dict()
+    assert again.fit.b == report.fit.b
+    names = {name for code, name, _ in pickletools.genops(text) if code.name == "GLOBAL" and "planted" in name}
+    assert names == {"planted Report", "planted Estimate", "planted._learn Parameter"}
 
 
 def test_a_report_is_shown_as_text_and_as_html():

@@ -49,7 +49,8 @@ class ShardedLoader:
 
     Examples
     --------
-    >>> import planted
+    >>> import jax, planted
+    >>> import numpy as np
     >>> from jax.sharding import Mesh, NamedSharding, PartitionSpec
     >>> mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
     >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)
@@ -60,6 +61,8 @@ class ShardedLoader:
     >>> X.shape, y.shape, len(sharded), tuple(X.sharding.spec)
     ((32, 2), (32, 1), 32, ('data',))
     """
+
+    __module__ = "planted.jax"
 
     def __init__(self, loader: Loader, sharding: Any) -> None:
         if not isinstance(loader, Loader) or loader.framework not in ("numpy", "jax"):

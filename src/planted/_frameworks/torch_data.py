@@ -65,6 +65,8 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
     (232, 2) (232, 1)
     """
 
+    __module__ = "planted.torch"
+
     def __init__(self, rows: Any) -> None:
         self.rows = rows_like(rows, "rows")
 
@@ -163,6 +165,8 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
     [256, 256, 256, 232]
     [256, 256, 256, 232]
     """
+
+    __module__ = "planted.torch"
 
     def __init__(self, loader: Loader) -> None:
         if not isinstance(loader, Loader):

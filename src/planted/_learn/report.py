@@ -22,6 +22,9 @@ class Parameter(NamedTuple):
     z: float  # error / standard_error
 
 
+Parameter.__module__ = "planted._learn"  # in the class body, mypy takes it for a field
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Report:
     """What `check` found; ``print`` it. The fields are plain numbers, `to_dict` gives them for JSON."""
