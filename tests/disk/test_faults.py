@@ -14,15 +14,29 @@ import sys
 import threading
 from pathlib import Path
 
-import faults
+import broken_files
+import full_disks
+import killed_writers
 import numpy as np
 import pytest
+from folders import (
+    FOREIGN,
+    MANIFEST,
+    PLAN,
+    UNFINISHED,
+    Case,
+    assert_right,
+    contents,
+    faulty,
+    formats_here,
+    quick_folder,
+    reference,
+    stamps,
+    writer,
+)
 
 import planted
-from planted._disk import formats as _formats
-from planted._disk import shards as _shards
-from planted._disk import storage as _storage
-from planted._disk.formats import BLOCK_BYTES
+from planted._disk import formats, rows, storage
 from planted._disk.storage import LocalFolder
 from planted._errors import DamagedError, ExistsError, MissingError, StorageError
 
@@ -31,32 +45,15 @@ SEED = 1  # of all faults; `python tests/faults.py --seed` takes others
 
 pytestmark = [
     pytest.mark.threads,
+    pytest.mark.usefixtures("small_blocks"),
     pytest.mark.skipif(os.name != "posix", reason="faults are put by means of POSIX"),
 ]
-
-
-Case, contents, reference, stamps = faults.Case, faults.contents, faults.reference, faults.stamps
-MANIFEST, PLAN = faults.MANIFEST, faults.PLAN
-
-
-@pytest.fixture(params=faults.SEQUENCE)
-def file_format(request, framework):
-    """Each format whose library is here."""
-    if request.param != "npy":
-        framework("pyarrow")
-    return request.param
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Blocks of some dozens of rows, so that little data is many blocks."""
-    faults.small_blocks(lambda name, size: monkeypatch.setitem(BLOCK_BYTES, name, size))
 
 
 @pytest.fixture
 def quick(tmp_path):
     """A folder in memory, where there is one: a disk that others use too is slow to synchronise."""
-    with faults.quick_folder() as folder:
+    with quick_folder() as folder:
         yield folder
 
 
@@ -79,15 +76,15 @@ def test_writers_killed_at_random_moments(framework):
     shown(found)
     assert found["kills"] >= 100
     assert found["within"] > found["kills"] / 4, found  # of the writing: mostly two thirds, fewer where others are busy
-    for kind, name in itertools.product(("write", "overwrite", "repair"), faults.formats()):
+    for kind, name in itertools.product(("write", "overwrite", "repair"), formats_here()):
         assert found[f"{kind} {name}"] >= 1
     assert sum(count > 0 for count in found["writes by tenths of their files"]) >= 4
 
 
 def test_writers_that_die_at_any_of_their_calls_to_the_system(quick):
-    found = faults.steps(quick)
+    found = killed_writers.steps(quick)
     shown(found)
-    assert found["steps"] >= 100 * len(faults.formats())
+    assert found["steps"] >= 100 * len(formats_here())
     assert (
         found["write npy"] >= 40
     )  # open, write, synchronise, close, rename: 4 files of rows, and two plans, and the manifest
@@ -97,18 +94,18 @@ def test_writers_that_die_at_any_of_their_calls_to_the_system(quick):
 def test_damaged_files_are_noticed_named_and_mended(quick, framework, file_format, count):
     if file_format != "npy":
         framework("pyarrow")
-    found = faults.flips(SEED, count, quick, file_format)
+    found = broken_files.flips(SEED, count, quick, file_format)
     shown(found)
     assert found["rounds"] >= count
     assert found["resumed"] >= count / 10
-    for how in (*(damage.__name__ for damage in faults.DAMAGES), "swap", "stale"):
+    for how in (*(damage.__name__ for damage in broken_files.DAMAGES), "swap", "stale"):
         assert found[f"by {how}"] >= 2
     for what in ("shards", ".sums", PLAN, MANIFEST):
         assert found[f"of {what}"] >= 5
 
 
 def test_a_disk_that_is_full_at_any_point(quick, file_format):
-    found = faults.full(SEED, 30, quick, file_format)
+    found = full_disks.full(SEED, 30, quick, file_format)
     shown(found)
     assert found["points"] >= 30
     assert found["ENOSPC"] >= 8
@@ -117,7 +114,7 @@ def test_a_disk_that_is_full_at_any_point(quick, file_format):
 
 
 def test_a_disk_that_is_really_full(tmp_path):
-    found = faults.really_full(SEED, 15, tmp_path)
+    found = full_disks.really_full(SEED, 15, tmp_path)
     if found is None:
         pytest.skip("mounting is not permitted here")
     shown(found)
@@ -132,37 +129,21 @@ def test_want_of_room_is_told_beforehand(tmp_path, monkeypatch):
     assert contents(tmp_path) == {}
 
 
+def test_rows_that_are_replaced_make_room(tmp_path, monkeypatch):
+    """How much is not known beforehand, so that too little room is found while writing."""
+    Case("npy", 801).write(tmp_path)
+    monkeypatch.setattr(LocalFolder, "free_bytes", lambda self: 1_000)
+    other = Case("npy", 801, seed=1)
+    other.write(tmp_path, overwrite=True)
+    assert contents(tmp_path) == reference(other)
+
+
 # ---- two writers ------------------------------------------------------------------------------------------------
-
-WRITER = f"""
-import sys, planted
-from planted._disk.formats import BLOCK_BYTES
-
-def progress(done, n):
-    print(done, flush=True)
-    sys.stdin.readline()
-
-BLOCK_BYTES.update(npy={faults.BLOCK})
-rows = planted.regression({faults.WEIGHTS}, 4.2, noise=0.1, n=801, seed=714)
-planted.write(rows, sys.argv[1], shard_bytes={faults.SHARD}, progress=progress)
-"""
-
-
-@contextlib.contextmanager
-def writer(folder):
-    """Another process that is writing, and waits after each shard until it is told to go on."""
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "128\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def test_two_processes_do_not_write_at_once(tmp_path):
     case, other = Case("npy", 801), Case("npy", 801, seed=1)
-    with writer(tmp_path) as process:
+    with writer(tmp_path, 801) as process:
         for refused in (
             lambda: case.write(tmp_path),
             lambda: other.write(tmp_path, overwrite=True),
@@ -180,7 +161,7 @@ def test_two_processes_do_not_write_at_once(tmp_path):
 
 
 def test_the_lock_of_a_killed_process_keeps_nobody_out(tmp_path):
-    with writer(tmp_path) as process:
+    with writer(tmp_path, 801) as process:
         process.kill()
         process.wait()
         assert ".writing" in contents(tmp_path)
@@ -217,9 +198,9 @@ def test_an_interrupted_progress_ends_the_writing_and_keeps_what_is_finished(tmp
     with pytest.raises(KeyboardInterrupt):
         case.write(tmp_path, progress=progress)
     found = contents(tmp_path)
-    assert not [name for name in found if name.endswith(faults.UNFINISHED)]
+    assert not [name for name in found if name.endswith(UNFINISHED)]
     assert len(found) > 6
-    faults.goes_on(case, tmp_path)
+    full_disks.goes_on(case, tmp_path)
 
 
 # ---- what lies there already ------------------------------------------------------------------------------------
@@ -239,7 +220,7 @@ def test_other_rows_are_replaced_only_when_asked(tmp_path, framework, other, lef
         framework("pyarrow")
     case = Case("npy", 801)
     case.write(tmp_path)
-    for name, content in faults.FOREIGN.items():
+    for name, content in FOREIGN.items():
         (tmp_path / name).write_bytes(content)
     if left != "all":
         (tmp_path / MANIFEST).unlink()
@@ -261,8 +242,8 @@ def test_other_rows_are_replaced_only_when_asked(tmp_path, framework, other, lef
     assert contents(tmp_path) == before
     assert stamps(tmp_path, before) == kept
     other.write(tmp_path, overwrite=True)
-    assert contents(tmp_path) == {**reference(other), **faults.FOREIGN}
-    assert stamps(tmp_path, faults.FOREIGN) == {name: kept[name] for name in faults.FOREIGN}
+    assert contents(tmp_path) == {**reference(other), **FOREIGN}
+    assert stamps(tmp_path, FOREIGN) == {name: kept[name] for name in FOREIGN}
 
 
 def test_a_file_of_a_shards_name_is_not_replaced(tmp_path):
@@ -278,7 +259,7 @@ def test_the_same_rows_are_not_written_again(tmp_path, file_format):
     kept = stamps(tmp_path, reference(case))
     told = []
     for settings in ({}, {"overwrite": True}, {"progress": lambda *done: told.append(done)}):
-        faults.assert_right(case, *case.write(tmp_path, **settings)[:])
+        assert_right(case, *case.write(tmp_path, **settings)[:])
     assert stamps(tmp_path, contents(tmp_path)) == kept
     assert told == [(801, 801)]
 
@@ -296,7 +277,7 @@ def test_shards_of_other_rows_are_not_taken_for_finished_ones(tmp_path, file_for
         first = a.read_bytes()
         a.write_bytes(b.read_bytes())
         b.write_bytes(first)
-    faults.assert_right(case, *case.write(tmp_path)[:])
+    assert_right(case, *case.write(tmp_path)[:])
     assert contents(tmp_path) == reference(case)
 
 
@@ -328,11 +309,11 @@ def test_a_file_that_becomes_a_link_at_the_last_moment_is_not_followed(tmp_path,
     assert caught.value.errno == errno.ELOOP
 
 
-@pytest.mark.parametrize("make", [faults.directory, faults.pipe])
+@pytest.mark.parametrize("make", [broken_files.directory, broken_files.pipe])
 def test_what_is_no_file_is_refused(tmp_path, make):
     (tmp_path / "a").touch()
     make(None, tmp_path / "a")
-    with faults.nobody_waits(tmp_path), pytest.raises(StorageError, match=r"a is not a file: remove it$"):
+    with broken_files.nobody_waits(tmp_path), pytest.raises(StorageError, match=r"a is not a file: remove it$"):
         LocalFolder(tmp_path).open("a")
 
 
@@ -344,7 +325,7 @@ def test_a_file_is_synchronised_before_it_gets_its_name(tmp_path):
         calls.append((threading.get_ident(), call))
         return size
 
-    with faults.faulty(fault):
+    with faulty(fault):
         Case("npy", 801).write(tmp_path)
     of_this_thread = [call for thread, call in calls if thread == threading.get_ident()]
     a_file = ["mkdir", "open", "write", "fsync", "close", "replace"]
@@ -380,7 +361,7 @@ def test_an_error_while_reading_is_said(tmp_path, file_format, monkeypatch):
     def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(_storage, "_read_at", fail)
+    monkeypatch.setattr(storage, "_read_at", fail)
     with pytest.raises(StorageError, match=r"rows-00000000.*: Input/output error") as caught:
         disk[:]
     assert caught.value.errno == errno.EIO
@@ -393,13 +374,13 @@ def test_a_shard_that_would_come_out_different_is_not_replaced(tmp_path, file_fo
     path = tmp_path / f"rows-00000002.{file_format}"
     path.write_bytes(path.read_bytes()[:-1])
     before = contents(tmp_path)
-    encode = _formats.ENCODERS[file_format]
+    encode = formats.ENCODERS[file_format]
 
     def other_version(plan, shard):
         for part in encode(plan, shard):
-            yield _formats.Part(bytes(part.content)[:-1] + b"\xaa", part.segments)
+            yield formats.FilePart(bytes(part.content)[:-1] + b"\xaa", part.segments)
 
-    monkeypatch.setitem(_formats.ENCODERS, file_format, other_version)
+    monkeypatch.setitem(formats.ENCODERS, file_format, other_version)
     with pytest.raises(
         StorageError, match=rf"{path.name} of .* cannot be made again byte by byte: .*install what wrote"
     ):
@@ -448,7 +429,7 @@ def test_a_shard_that_changes_while_it_is_read(tmp_path, file_format):
                 except DamagedError:
                     outcomes["damaged"] += 1
                 else:
-                    faults.assert_right(case, X, y)
+                    assert_right(case, X, y)
                     outcomes["right"] += 1
 
     disturber = threading.Thread(target=disturb)
@@ -468,7 +449,7 @@ def test_without_checksums_a_change_of_size_or_time_is_noticed(tmp_path, how):
     path = tmp_path / "rows-00000001.npy"
     os.utime(path, (1, 1))
     disk = planted.open(tmp_path, verify=False)
-    faults.assert_right(case, *disk[:])
+    assert_right(case, *disk[:])
     content = path.read_bytes()
     {
         "rewritten": lambda: path.write_bytes(content[::-1]),
@@ -482,10 +463,10 @@ def test_without_checksums_a_change_of_size_or_time_is_noticed(tmp_path, how):
     for _ in range(2):
         with pytest.raises(DamagedError, match=rf"rows-00000001\.npy.* {message}"):
             for X, y, index in planted.Loader(disk, 32, with_index=True, seed=1):
-                faults.assert_right(case, X, y, index)
+                assert_right(case, X, y, index)
     with pytest.raises(DamagedError, match=rf"rows-00000001\.npy.* {message}"):
         disk[:]
-    faults.assert_right(case, *disk[:128], np.arange(128))
+    assert_right(case, *disk[:128], np.arange(128))
 
 
 def test_what_must_be_parsed_is_compared_even_without_checksums(tmp_path, file_format):
@@ -507,16 +488,16 @@ def test_what_must_be_parsed_is_compared_even_without_checksums(tmp_path, file_f
 
 def test_damage_is_told_with_its_rows_and_others_are_read(tmp_path, file_format, monkeypatch):
     """What is asked for ahead of time is no reason to fail."""
-    monkeypatch.setattr(_shards, "SPAN_BYTES", 1_024)
+    monkeypatch.setattr(rows, "SPAN_BYTES", 1_024)
     case = Case(file_format, 801)
     disk = case.write(tmp_path)
     (tmp_path / f"rows-00000002.{file_format}").unlink()
-    faults.assert_right(case, *disk[:256], np.arange(256))
-    faults.assert_right(case, *disk[400:], np.arange(400, 801))
+    assert_right(case, *disk[:256], np.arange(256))
+    assert_right(case, *disk[400:], np.arange(400, 801))
     with pytest.raises(MissingError, match=r"rows-00000002.* is missing: mend the rows with planted verify --repair"):
         disk[:257]
     assert planted.verify(tmp_path, repair=True).mended == (f"rows-00000002.{file_format}",)
-    faults.assert_right(case, *disk[:])
+    assert_right(case, *disk[:])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -530,7 +511,7 @@ def test_rows_that_are_open_are_read_again_once_they_are_mended(tmp_path, file_f
     os.utime(path, (1, 1))
     disk = planted.open(tmp_path)
     if when == "after":
-        faults.assert_right(case, *disk[:])
+        assert_right(case, *disk[:])
     path.write_bytes(content)
     message = "is damaged" if when == "before" else "was written to while it was read"
     with pytest.raises(DamagedError, match=rf"rows-00000003.* {message}"):
@@ -540,7 +521,7 @@ def test_rows_that_are_open_are_read_again_once_they_are_mended(tmp_path, file_f
     assert len(found.faults[0].blocks) == 1
     assert f"{path.name}: damaged (block " in str(found)
     planted.verify(tmp_path, repair=True)
-    faults.assert_right(case, *disk[:])
+    assert_right(case, *disk[:])
 
 
 def test_a_manifest_of_other_rows_is_never_mixed_with_these(tmp_path):

@@ -14,10 +14,10 @@ import uuid
 
 import numpy as np
 import pytest
+from folders import SHARD, assert_same_rows, writer
 
 import planted
-from planted._disk import remote as _remote
-from planted._disk.formats import BLOCK_BYTES
+from planted._disk import remote
 from planted._disk.storage import LocalFolder
 from planted._errors import (
     DamagedError,
@@ -29,19 +29,11 @@ from planted._errors import (
     StorageError,
 )
 
-pytestmark = pytest.mark.threads
+pytestmark = [pytest.mark.threads, pytest.mark.usefixtures("small_blocks")]
 ROWS = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=401, seed=714)
 OTHER = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=401, seed=1)
-BLOCK, SHARD = 512, 2048
 BUCKET = "planted"
 S3_SETTINGS = {"key": "testing", "secret": "testing", "client_kwargs": {"region_name": "eu-west-1"}}
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Blocks of some dozens of rows, so that little data is many blocks."""
-    for name in BLOCK_BYTES:
-        monkeypatch.setitem(BLOCK_BYTES, name, BLOCK)
 
 
 class Place:
@@ -151,9 +143,8 @@ def reference(tmp_path):
 
 def same(disk, rows=ROWS):
     numbers = np.random.default_rng(0).permutation(len(rows))[:5]
-    for found, expected in ((disk[:], rows[:]), (disk.take(numbers), rows.take(numbers))):
-        np.testing.assert_array_equal(found.X, expected.X)
-        np.testing.assert_array_equal(found.y, expected.y)
+    assert_same_rows(disk[:], rows[:])
+    assert_same_rows(disk.take(numbers), rows.take(numbers))
 
 
 # ---- every store ------------------------------------------------------------------------------------------------
@@ -341,19 +332,24 @@ def test_a_note_that_counts_for_nothing_stops_nobody(place, reference, dead_proc
     assert place.contents() == reference()
 
 
-def test_a_writer_makes_its_note_anew_and_removes_it(place, monkeypatch):
-    monkeypatch.setattr(_remote, "LOCK_RENEWAL", 0)
-    times = []
+def test_a_writer_renews_its_note_and_removes_it(place, monkeypatch):
+    """At each file, if it were due at once."""
+    monkeypatch.setattr(remote, "LOCK_RENEWAL", -1)
+    put, notes = remote.RemoteFolder._put, []
 
-    def progress(done, n):
-        found = json.loads(place.get(".writing"))
-        assert found["host"] == socket.gethostname()
-        assert found["process"] == os.getpid()
-        times.append(found["time"])
+    def spy(folder, name, whole):
+        if name == ".writing":
+            notes.append(json.loads(whole))
+        put(folder, name, whole)
 
-    place.write(progress=progress)
+    monkeypatch.setattr(remote.RemoteFolder, "_put", spy)
+    place.write()
+    assert len(notes) >= 4  # at first, and with the plan, the plan again, and the manifest
+    for found in notes:
+        assert (found["host"], found["process"]) == (socket.gethostname(), os.getpid())
+    times = [found["time"] for found in notes]
     assert times == sorted(times)
-    assert len(set(times)) >= 2
+    assert times[0] < times[-1]
     assert ".writing" not in place.contents()
 
 
@@ -383,31 +379,12 @@ def test_of_two_that_begin_at_the_same_time_the_first_one_stops(memory, monkeypa
     assert memory.contents() == {".writing": other}
 
 
-WRITER = f"""
-import json, sys, planted
-from planted._disk.formats import BLOCK_BYTES
-
-def progress(done, n):
-    print(done, flush=True)
-    sys.stdin.readline()
-
-BLOCK_BYTES.update(npy={BLOCK})
-rows = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=401, seed=714)
-url, options = json.loads(sys.argv[1])
-planted.write(rows, url, shard_bytes={SHARD}, storage_options=options, progress=progress)
-"""
-
-
 def test_another_process_is_waited_for_until_it_dies(s3, reference):
-    settings = json.dumps([s3.url, s3.storage_options])
-    command = [sys.executable, "-c", WRITER, settings]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "128\n"
-            with pytest.raises(StorageError, match=rf"another process is writing to .*process {process.pid} on"):
-                s3.write()
-        finally:
-            process.kill()
+    with (
+        writer(s3.url, len(ROWS), s3.storage_options) as process,
+        pytest.raises(StorageError, match=rf"another process is writing to .*process {process.pid} on"),
+    ):
+        s3.write()
     assert ".writing" in s3.contents()
     same(s3.write())
     assert s3.contents() == reference()

@@ -4,11 +4,12 @@ In: rows and a folder. Out: the folder, and rows that lie in it. A *shard* is a 
 read and checked as one; the *plan* says how rows are cut, the *manifest* that all of them are there.
 """
 
-from planted._disk.formats import pyarrow_for
+from planted._disk.formats import RangeFile, pyarrow_for
 from planted._disk.manifest import FILE_FORMATS
 from planted._disk.remote import RemoteFolder, is_local, reach
-from planted._disk.shards import DiskRows, open  # noqa: A004 -- the contract's name
-from planted._disk.storage import File, Folder, LocalFile, LocalFolder, drop_oldest
+from planted._disk.rows import DiskRows, open  # noqa: A004 -- the contract's name
+from planted._disk.shards import drop_oldest
+from planted._disk.storage import File, Folder, LocalFile, LocalFolder
 from planted._disk.verification import Verification, verify
 from planted._disk.writer import write
 
@@ -19,6 +20,7 @@ __all__ = [
     "Folder",
     "LocalFile",
     "LocalFolder",
+    "RangeFile",
     "RemoteFolder",
     "Verification",
     "drop_oldest",

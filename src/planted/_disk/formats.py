@@ -1,54 +1,49 @@
 """How a shard becomes a file, and a block of it rows again: NumPy's `.npy`, Arrow IPC, Parquet.
 
-What comes in: a plan and the number of a shard, or the bytes of a block. What goes out: the file's bytes, or the
-values, row-major, the response in the last column. A file is cut into *segments*: what stands before the first block,
-the blocks, what stands behind the last. Each has a checksum (XXH3, 64 bits), so every byte is under one; a *table*
-lists where the segments end and their checksums. Nothing is parsed whose checksum has not been compared.
+A file is made from the plan and the number of the shard, and is cut into *segments*: what stands before the first
+block, the blocks, what stands after the last. Nothing is parsed whose checksum has not been compared.
 """
 
 import io
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from xxhash import xxh3_64_intdigest
 
 from planted._disk.manifest import Plan
+from planted._disk.storage import Buffer, File
 from planted._errors import DamagedError, MissingDependencyError
 from planted._machine import empty
 from planted._rows import draw_rows, keys_of
 from planted._types import FloatArray
 
-ChecksumTable: TypeAlias = npt.NDArray[np.uint64]  # (segments, 2): where each ends, and its checksum
-checksum: Callable[[Any], int] = xxh3_64_intdigest
-
 BLOCK_BYTES: Final = {"npy": 1 << 16, "arrow": 1 << 16, "parquet": 1 << 20}  # Parquet has a header a column and block
-PIECE_BYTES: Final = 1 << 22  # of rows that are made, hashed and written at once
+PIECE_BYTES: Final = 1 << 22  # bytes of rows that are made, hashed and written at once
 ARROW_MAGIC: Final = b"ARROW1\0\0"  # the first bytes of an IPC file; what follows is a stream of messages
 ALIGNED: Final = 64  # bytes; NumPy's own rule for the headers of .npy files
 
 
-class Part(NamedTuple):
-    """Bytes of a file, and the sizes of the segments that they consist of."""
+class FilePart(NamedTuple):
+    """Bytes of a file, and the sizes of their segments."""
 
     content: Any
     segments: list[int]
 
 
 def library_of(file_format: str) -> str:
-    """The library, with its version, that a file's bytes depend on; none for .npy."""
+    """The library, with its version, on which a file's bytes depend; "" for .npy."""
     return "" if file_format == "npy" else f"pyarrow {pyarrow_for(file_format).__version__}"
 
 
-def encoded(plan: Plan, shard: int) -> Iterator[Part]:
+def encoded(plan: Plan, shard: int) -> Iterator[FilePart]:
     """A shard's file, made from the plan alone, part after part."""
     return ENCODERS[plan.file_format](plan, shard)
 
 
 def file_size(plan: Plan, shard: int) -> int | None:
-    """Bytes of a shard's file, where they follow from the plan."""
+    """Bytes of a shard's file, if they follow from the plan."""
     if plan.file_format != "npy":
         return None
     rows = len(plan.rows_of(shard))
@@ -56,7 +51,10 @@ def file_size(plan: Plan, shard: int) -> int | None:
 
 
 def decode(plan: Plan, name: str, segments: "Segments", block: int, out: FloatArray) -> None:
-    """The values of a block of an Arrow or a Parquet file into `out`, shape (rows, features + 1)."""
+    """Read a block of an Arrow or a Parquet file into `out`, shape (rows, features + 1).
+
+    The segments are the first of the file, the block, and the last of the file.
+    """
     try:
         X, y = DECODERS[plan.file_format](plan, segments, block)
         out[:, :-1], out[:, -1] = X, y
@@ -96,10 +94,10 @@ def _npy_header(plan: Plan, rows: int) -> bytes:
     return b"\x93NUMPY\x01\x00" + (size - 10).to_bytes(2, "little") + text.ljust(size - 11).encode() + b"\n"
 
 
-def _encode_npy(plan: Plan, shard: int) -> Iterator[Part]:
+def _encode_npy(plan: Plan, shard: int) -> Iterator[FilePart]:
     rows = plan.rows_of(shard)
     header = _npy_header(plan, len(rows))
-    yield Part(header, [len(header)])
+    yield FilePart(header, [len(header)])
     blocks = max(1, PIECE_BYTES // (plan.block_rows * plan.row_bytes))
     block_bytes = plan.block_rows * plan.row_bytes
     for first in range(rows.start, rows.stop, blocks * plan.block_rows):
@@ -109,7 +107,7 @@ def _encode_npy(plan: Plan, shard: int) -> Iterator[Part]:
         content = (
             values if values.dtype.isnative and np.little_endian else values.astype(values.dtype.newbyteorder("<"))
         )
-        yield Part(content, [block_bytes] * whole + [rest] * (rest > 0))
+        yield FilePart(content, [block_bytes] * whole + [rest] * (rest > 0))
 
 
 def npy_offset(plan: Plan, shard: int, block: int) -> int:
@@ -139,7 +137,7 @@ def _arrow_schema(plan: Plan) -> Any:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-def _encode_arrow(plan: Plan, shard: int) -> Iterator[Part]:
+def _encode_arrow(plan: Plan, shard: int) -> Iterator[FilePart]:
     """An IPC file, uncompressed: a fixed-size list `x` and a column `y`, one record batch a block."""
     pa, schema = pyarrow_for("arrow"), _arrow_schema(plan)
     features = plan.truth.features
@@ -156,7 +154,7 @@ def _encode_arrow(plan: Plan, shard: int) -> Iterator[Part]:
     yield _cut(sink, ends)
 
 
-def _encode_parquet(plan: Plan, shard: int) -> Iterator[Part]:
+def _encode_parquet(plan: Plan, shard: int) -> Iterator[FilePart]:
     """Plain columns `x0`, `x1`, ... and `y`: no dictionary, no compression, one row group a block."""
     pa = pyarrow_for("parquet")
     number = pa.from_numpy_dtype(np.dtype(plan.dtype_name))
@@ -174,10 +172,10 @@ def _encode_parquet(plan: Plan, shard: int) -> Iterator[Part]:
     yield _cut(sink, ends)
 
 
-def _cut(sink: io.BytesIO, ends: list[int]) -> Part:
+def _cut(sink: io.BytesIO, ends: list[int]) -> FilePart:
     content = sink.getbuffer()
     edges = [0, *ends, len(content)]
-    return Part(content, [stop - start for start, stop in itertools.pairwise(edges)])
+    return FilePart(content, [stop - start for start, stop in itertools.pairwise(edges)])
 
 
 def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
@@ -186,7 +184,8 @@ def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
     Else the end of the program may come while such a thread lets go of the file, and pyarrow aborts (26.0, 1 in 150).
     """
     pa = pyarrow_for("arrow")
-    stream = pa.ipc.MessageReader.open_stream(pa.py_buffer(segments.but_last().removeprefix(ARROW_MAGIC)))
+    messages = b"".join(content for _, content in segments.held[:-1]).removeprefix(ARROW_MAGIC)
+    stream = pa.ipc.MessageReader.open_stream(pa.py_buffer(messages))
     batches = [message for message in stream if message.type == "record batch"]  # not the schema, before the first
     if len(batches) != 1:
         raise ValueError(f"it has {len(batches)} record batches instead of one")
@@ -198,8 +197,10 @@ def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
 
 def _decode_parquet(plan: Plan, segments: "Segments", block: int) -> tuple[Any, Any]:
     pa = pyarrow_for("parquet")
-    metadata = pa.parquet.read_metadata(io.BytesIO(segments.last()))  # given, lest it be looked for among the rows
-    with pa.parquet.ParquetFile(pa.PythonFile(segments, "r"), metadata=metadata, pre_buffer=False) as reader:
+    _, footer = segments.held[-1]
+    metadata = pa.parquet.read_metadata(io.BytesIO(footer))  # else pyarrow looks for it in the file, before the end
+    file = pa.PythonFile(RangeFile(segments), "r")
+    with pa.parquet.ParquetFile(file, metadata=metadata, pre_buffer=False) as reader:
         group = reader.read_row_group(block, use_threads=False)
     columns = [column.to_numpy() for column in group.columns]
     X = np.empty((group.num_rows, plan.truth.features), plan.dtype_name)
@@ -208,11 +209,34 @@ def _decode_parquet(plan: Plan, segments: "Segments", block: int) -> tuple[Any, 
     return X, columns[-1]
 
 
-class Segments(io.RawIOBase):
-    """A file of which only some segments are there: what is read of it has been checked before."""
+# ---- files as others read them --------------------------------------------------------------------------------
 
-    def __init__(self, size: int, held: list[tuple[int, Any]]) -> None:
-        self._size, self._held, self._at = size, held, 0
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """A file of which only some segments are there: what is read of it has been compared with its checksum."""
+
+    size: int  # bytes of the whole file
+    held: list[tuple[int, Any]]  # where each segment begins, and its bytes
+
+    def read_into(self, buffer: Buffer, offset: int) -> None:
+        """Fill a buffer from one or more segments."""
+        into = memoryview(buffer).cast("B")
+        stop, missing = offset + len(into), len(into)
+        for start, content in self.held:
+            lo, hi = max(start, offset), min(start + len(content), stop)
+            if lo < hi:
+                into[lo - offset : hi - offset] = memoryview(content)[lo - start : hi - start]
+                missing -= hi - lo
+        if missing:
+            raise DamagedError(f"bytes {offset} to {stop} were asked for, which are not of this block")
+
+
+class RangeFile(io.RawIOBase):
+    """A file as NumPy and pyarrow read one."""
+
+    def __init__(self, file: File | Segments) -> None:
+        self._file, self._at = file, 0
 
     def readable(self) -> bool:
         return True
@@ -221,40 +245,17 @@ class Segments(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
+        self._at = offset + (0, self._at, self._file.size)[whence]
         return self._at
 
     def tell(self) -> int:
         return self._at
 
-    def size(self) -> int:
-        """Of the whole file; pyarrow asks for it."""
-        return self._size
-
-    def but_last(self) -> bytes:
-        """All segments but that at the end, one after another."""
-        return b"".join(content for _, content in self._held[:-1])
-
-    def last(self) -> bytes:
-        """The segment at the end of the file."""
-        return bytes(self._held[-1][1])
-
-    def read(self, size: int = -1) -> bytes:
-        """Bytes of one or more segments."""
-        stop = self._size if size < 0 else min(self._at + size, self._size)
-        found = bytearray(max(0, stop - self._at))
-        missing = len(found)
-        for start, content in self._held:
-            lo, hi = max(start, self._at), min(start + len(content), stop)
-            if lo < hi:
-                found[lo - self._at : hi - self._at] = memoryview(content)[lo - start : hi - start]
-                missing -= hi - lo
-        if missing:
-            raise DamagedError(
-                f"bytes {self._at} to {stop} were asked for, which are not of this block: the file is damaged"
-            )
-        self._at = stop
-        return bytes(found)
+    def readinto(self, buffer: Any) -> int:
+        into = memoryview(buffer)[: max(0, self._file.size - self._at)]
+        self._file.read_into(into, self._at)
+        self._at += len(into)
+        return len(into)
 
 
 ENCODERS: Final = {"npy": _encode_npy, "arrow": _encode_arrow, "parquet": _encode_parquet}

@@ -1,20 +1,21 @@
 """What a folder of rows says of itself: the plan, from which every byte of it can be made again, and the checksums.
 
-What comes in: rows, or the text of a JSON file that nobody vouches for. What goes out: a `Plan`, and a `Manifest`,
-which is a plan and the checksum of each shard's list of checksums. Both are written with a digest of themselves.
-Reading is strict: an unknown field, a value of another type, a size that contradicts another, a key that comes twice
-is refused, before anything of that size is made. No file name is read from a file: names follow from the plan.
+A `Manifest` is a plan and the checksum of each shard's table of checksums. Both are written with a digest of
+themselves. Reading trusts nothing: an unknown field, a value of another type, a size that contradicts another, a key
+that comes twice is refused, before anything of that size is made. No file name is read from a file: names follow from
+the plan.
 """
 
 import hashlib
 import json
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from reprlib import repr as short
 from typing import Any, Final
 
 import numpy as np
 
+from planted._disk.storage import Folder
 from planted._errors import ManifestError, PlantedError
 from planted._input import DType, dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows import LIMIT, VERSION, ComputedRows
@@ -23,9 +24,9 @@ from planted._truth import LinearTruth
 PLAN: Final = "plan.json"
 MANIFEST: Final = "manifest.json"
 KIND: Final = "planted rows"
-LAYOUT: Final = 1  # the version of all that is described here
-LARGEST_TEXT: Final = 1 << 30  # bytes of JSON that are read: a petabyte of shards, or 10^7 weights
-LARGEST_BLOCK: Final = 1 << 26  # bytes of a block of more than one row: more than is ever written, less than hurts
+LAYOUT: Final = 1  # version of the files and folders described in this room
+LARGEST_TEXT: Final = 1 << 30  # most bytes of JSON that are read: a petabyte of shards, or 10^7 weights
+LARGEST_BLOCK: Final = 1 << 26  # most bytes of a block of several rows: more than is written, less than hurts
 FILE_FORMATS: Final = ("npy", "arrow", "parquet")
 REMEDY: Final = "write the rows again with planted.write"
 
@@ -41,9 +42,9 @@ class Plan:
     start: int
     n: int
     file_format: str
-    block_rows: int  # of a block: what is read and checked at once
-    shard_blocks: int  # of a shard: a file
-    writer: str  # the library, with its version, that the files' bytes depend on besides; none for npy
+    block_rows: int  # rows of a block, which is read and checked as one
+    shard_blocks: int  # blocks of a shard, which is a file
+    writer: str  # the library, with its version, on which the files' bytes depend too; "" for npy
 
     @property
     def row_bytes(self) -> int:
@@ -101,7 +102,7 @@ class Plan:
         }
 
     def differences(self, other: "Plan") -> str:
-        """In what another plan differs from this one, for messages."""
+        """How another plan differs from this one, for messages."""
         both = [(field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
         return ", ".join(f"{name} {theirs!r} instead of {ours!r}" for name, ours, theirs in both if theirs != ours)
 
@@ -132,6 +133,17 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 # ---- reading --------------------------------------------------------------------------------------------------
+
+
+def read_text(folder: Folder, name: str) -> bytes:
+    """The whole text of a plan or a manifest."""
+    file = folder.open(name)
+    if file.size > LARGEST_TEXT:
+        raise ManifestError(f"{name} of {folder} has {file.size} bytes, which no manifest has: write the rows again")
+    text = bytearray(file.size)
+    file.read_into(text, 0)
+    return bytes(text)
+
 
 TYPES: Final = {
     "kind": str,
@@ -184,16 +196,16 @@ def _content(text: bytes, place: str, types: Mapping[str, Any]) -> dict[str, Any
     for name, value in VERSIONS.items():
         if type(content.get(name)) is not type(value) or content[name] != value:
             raise ManifestError(
-                f"{place} has {name}={_short(content.get(name))}, and this is version {value}: use the planted that "
+                f"{place} has {name}={short(content.get(name))}, and this is version {value}: use the planted that "
                 "wrote it"
             )
     wanted = {*types, "digest"}
     if set(content) != wanted:
-        lacking, unknown = (_short(sorted(names)) for names in (wanted - set(content), set(content) - wanted))
+        lacking, unknown = (short(sorted(names)) for names in (wanted - set(content), set(content) - wanted))
         raise ManifestError(f"{place} lacks the fields {lacking} and has the unknown fields {unknown}: {REMEDY}")
     for name, kind in types.items():
         if not isinstance(content[name], kind) or isinstance(content[name], bool):
-            raise ManifestError(f"{place} has {name}={_short(content[name])}, of the wrong type: {REMEDY}")
+            raise ManifestError(f"{place} has {name}={short(content[name])}, of the wrong type: {REMEDY}")
     digest = content.pop("digest")
     try:
         expected = _digest(content)
@@ -212,10 +224,10 @@ def _described(content: Mapping[str, Any], place: str) -> Plan:
         start = integer(content["start"], "start", minimum=0, maximum=LIMIT, remedy=REMEDY)
         n = integer(content["rows"], "rows", minimum=0, maximum=LIMIT - start, remedy=REMEDY)
         if content["format"] not in FILE_FORMATS:
-            found = _short(content["format"])
+            found = short(content["format"])
             raise ManifestError(f"format={found} must be one of {', '.join(FILE_FORMATS)}: {REMEDY}")
         if content["dtype"] not in ("float32", "float64"):
-            raise ManifestError(f"dtype={_short(content['dtype'])} must be float32 or float64: {REMEDY}")
+            raise ManifestError(f"dtype={short(content['dtype'])} must be float32 or float64: {REMEDY}")
         block_rows, shard_blocks = (
             integer(content[name], name, minimum=1, maximum=LIMIT, remedy=REMEDY)
             for name in ("block_rows", "shard_blocks")
@@ -228,7 +240,7 @@ def _described(content: Mapping[str, Any], place: str) -> Plan:
 
 
 def _possible(plan: Plan) -> Plan:
-    """The plan, unless no disk holds so much, or a block of it would not fit into memory."""
+    """The plan; refused if no disk can hold its rows, or memory one of its blocks."""
     if plan.n * plan.row_bytes >= LIMIT or 1 < plan.block_rows > LARGEST_BLOCK // plan.row_bytes:
         raise ManifestError(
             f"rows={plan.n} in blocks of block_rows={plan.block_rows}, each row of {plan.row_bytes} bytes, are more "
@@ -241,7 +253,7 @@ def _truth(fields: dict[str, Any]) -> LinearTruth:
     w, b, noise = (fields.get(name) for name in ("w", "b", "noise"))
     numbers = isinstance(w, list) and all(type(value) in (int, float) for value in (*w, b, noise))
     if not numbers or set(fields) != {"w", "b", "noise"}:
-        raise ManifestError(f"truth={_short(fields)} must hold the numbers w, b and noise: {REMEDY}")
+        raise ManifestError(f"truth={short(fields)} must hold the numbers w, b and noise: {REMEDY}")
     return LinearTruth.from_dict(fields)
 
 
@@ -254,7 +266,7 @@ def _seed(seed: Any) -> int:
     except ValueError:
         number = 0
     if to_json_int(number) != seed:
-        raise ManifestError(f"seed={_short(seed)} must be an integer: {REMEDY}")
+        raise ManifestError(f"seed={short(seed)} must be an integer: {REMEDY}")
     return number
 
 
@@ -266,7 +278,7 @@ def _checksum(text: Any, place: str) -> int:
             number = -1
         if number >= 0 and f"{number:016x}" == text:
             return number
-    raise ManifestError(f"{place} has {_short(text)} for a checksum, which are 16 hexadecimal digits: {REMEDY}")
+    raise ManifestError(f"{place} has {short(text)} for a checksum, which are 16 hexadecimal digits: {REMEDY}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -278,7 +290,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no number in JSON")
-
-
-def _short(value: Any) -> str:
-    return reprlib.repr(value)

@@ -1,11 +1,10 @@
 """A folder in any store that fsspec reaches: S3, Google Cloud Storage, Azure, HTTP, SFTP, memory, ...
 
-What comes in: a URL and the options of its file system. What goes out: a `Folder` as in `_storage`. Object stores show
-an object whole or not at all; on other file systems a file gets its name when it is finished.
+Object stores show an object whole or not at all; on other file systems a file gets its name when it is finished.
 
-There is no lock in such stores. Two writers of the same rows cannot harm each other, as every file is a function of the
-plan; but one of them works for nothing. So a writer leaves a note of its own, made anew while it works, and another one
-that finds a young note stops. The note of a process of this machine that has died counts for nothing.
+There is no lock in such stores. Two writers of the same rows cannot harm each other, since every file is a function of
+the plan, but the work of one is lost. So a writer leaves a note and renews it while it works; another writer that finds
+a recent note stops. The note of a process of this machine that has ended is ignored.
 """
 
 import json
@@ -31,13 +30,13 @@ from planted._errors import (
 )
 
 OBJECT_STORES: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory"}
-READERS: Final = 16  # requests under way at once: each waits for the network
+READERS: Final = 16  # requests at once: each waits for the network
 LOCK_TTL: Final = 60.0  # seconds that a writer's note keeps others out
-LOCK_RENEWAL: Final = 15.0  # seconds after which it is made anew
+LOCK_RENEWAL: Final = 15.0  # seconds after which it is renewed
 _renewing: Final = threading.Lock()
-_at_work: Final[set[str]] = set()  # the tokens of this process's writers: a note of it that has none of them is stale
+_at_work: Final[set[str]] = set()  # tokens of this process's writers: its notes with another token are ignored
 VERSIONS: Final = ("etag", "content_md5", "md5hash", "generation", "mtime", "lastmodified", "last_modified", "updated")
-CREATED: Final = ("modified", "created")  # the same, less surely
+CREATED: Final = ("modified", "created")  # used if a store has none of these
 
 
 def folder_of(target: Any, storage_options: dict[str, Any] | None = None) -> Folder:
@@ -58,7 +57,7 @@ def folder_of(target: Any, storage_options: dict[str, Any] | None = None) -> Fol
 
 
 def _remote_folder(url: str, storage_options: dict[str, Any]) -> Folder:
-    """The folder at a URL; one of this machine if that is what it means."""
+    """The folder at a URL; a `LocalFolder` if that is where it leads."""
     system, root = reach(url, storage_options)
     if is_local(system):
         return LocalFolder(Path(root))
@@ -91,7 +90,7 @@ def reach(url: str, storage_options: dict[str, Any]) -> tuple[Any, str]:
 
 @dataclass(slots=True, repr=False)
 class RemoteFolder:
-    """A folder behind fsspec."""
+    """A folder that fsspec reaches."""
 
     system: Any
     root: str
@@ -100,7 +99,7 @@ class RemoteFolder:
     _note: dict[str, Any] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """The names of the files in it, asked for anew."""
+        """The names of the files in it, never from fsspec's cache."""
         try:
             self.system.invalidate_cache()
             return sorted(str(path).rsplit("/", 1)[-1] for path in self.system.ls(self.root, detail=False))
@@ -159,15 +158,15 @@ class RemoteFolder:
             raise _failure(error, f"{self.url}/{name}") from error
 
     def fsync(self) -> None:
-        """Nothing: what a store has taken, it has."""
+        """Nothing: a store keeps what it has accepted."""
 
     def free_bytes(self) -> int | None:
-        """Not known."""
+        """Unknown."""
         return None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """A note of who is writing, made anew with the files."""
+        """A note of who is writing, renewed with the files."""
         found = self._read_note()
         age = time.time() - found["time"] if found else LOCK_TTL
         if found and abs(age) < LOCK_TTL and not _dead(found):  # one from far in the future ends too
@@ -202,7 +201,7 @@ class RemoteFolder:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            return None  # no note of ours
+            return None  # not a note that planted wrote
         except Exception as error:
             raise _failure(error, self.url) from error
 
@@ -215,7 +214,7 @@ class RemoteFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file behind fsspec, read by ranges."""
+    """A file that fsspec reaches, read by ranges."""
 
     system: Any
     path: str
@@ -238,10 +237,10 @@ class RemoteFile:
         into[:] = found
 
     def readahead(self, offset: int, size: int) -> None:
-        """Nothing: requests are under way at once."""
+        """Nothing: several requests wait at once anyway."""
 
     def changed(self) -> bool:
-        """Not asked: that would be one more request a block, and the checksums see it."""
+        """False, without asking: that would be one more request a block, and the checksums show it."""
         return False
 
 
@@ -254,7 +253,7 @@ def _version_tag(found: dict[str, Any]) -> str:
 
 
 def _dead(note: dict[str, Any]) -> bool:
-    """Whether the writer was a process of this machine that is no more, or this one, which has ended its work."""
+    """Whether the writer was a process of this machine that has ended, or is this process and has ended its work."""
     if note["host"] != socket.gethostname():
         return False
     if note["process"] == str(os.getpid()):

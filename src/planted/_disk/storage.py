@@ -1,8 +1,8 @@
-"""Where files lie: what a folder is, here or elsewhere, and the folders of this machine.
+"""Where files lie: what a folder is, on this machine or elsewhere, and the folders of this machine.
 
-What comes in: a path. What goes out: a `Folder`, whose files appear whole or not at all, are read at any
-offset by several threads at once, and are written by one process at a time. Names never come from a file's contents,
-and links are not followed: what is read lies in the folder.
+The files of a `Folder` appear whole or not at all, are read at any offset by several threads at once, and are written
+by one process at a time. Names never come from a file's contents, and links are not followed: what is read lies in the
+folder.
 """
 
 import errno
@@ -26,7 +26,8 @@ Buffer: TypeAlias = Any  # whatever lends its bytes: bytes, memoryview, a contig
 LOCK: Final = ".writing"
 TEMPORARY: Final = ".part"  # how the names of unfinished files end
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-READERS: Final = 2  # threads that keep a local disk busy, given hints; one core's work each
+READERS: Final = 2  # threads that keep a local disk busy, if it reads ahead; one core's work each
+READAHEAD_BYTES: Final = 1 << 23  # bytes to read ahead of what is read in order
 
 
 class File(Protocol):
@@ -39,7 +40,7 @@ class File(Protocol):
 
     @property
     def descriptor(self) -> int | None:
-        """What the system knows it by, if it can be read so."""
+        """The system's number for it; None if it is not a file of this machine."""
         ...
 
     @property
@@ -52,7 +53,7 @@ class File(Protocol):
         ...
 
     def readahead(self, offset: int, size: int) -> None:
-        """Say that these bytes will soon be read."""
+        """Start to read these bytes, if that can be done in the background."""
         ...
 
     def changed(self) -> bool:
@@ -222,7 +223,7 @@ class LocalFolder:
 
 
 class LocalFile:
-    """An open file; its descriptor is closed when nobody holds it any more."""
+    """An open file; its descriptor is closed with the last reference to it."""
 
     __slots__ = ("descriptor", "path", "size", "version_tag")
 
@@ -262,8 +263,8 @@ class LocalFile:
 def read_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers, addresses: RowNumbers) -> int:
     """Read pieces of files into memory, releasing the GIL once for all of them, where the system allows that.
 
-    Returns how many, from the first on, were read: none on another system or from files of another kind, and fewer if
-    one cannot be read. `File.read_into` reads the next one, or says what is wrong with it.
+    Returns how many, from the first on, were read: 0 on another system or if a file is not of this machine; fewer than
+    all if one cannot be read. `File.read_into` reads the next one, or says what is wrong with it.
     """
     descriptors = _descriptors(files)
     if descriptors is None or not hasattr(os, "pread"):
@@ -288,20 +289,13 @@ def are_cached(files: list[File], offsets: RowNumbers) -> bool:
 
 
 def readahead_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers) -> None:
-    """Say that these pieces will soon be read."""
+    """Start to read these pieces in the background."""
     for file, offset, size in zip(files, offsets.tolist(), sizes.tolist(), strict=True):
         file.readahead(offset, size)
 
 
-def drop_oldest(kept: dict[int, Any], limit: int) -> None:
-    """Drop the oldest entries of a cache until it has no more than `limit`; threads may all be at it at once."""
-    while len(kept) > limit:
-        with suppress(StopIteration, RuntimeError):  # it was empty, or changed, before its oldest key was read
-            kept.pop(next(iter(kept)), None)
-
-
 def _descriptors(files: list[File]) -> npt.NDArray[np.int32] | None:
-    """For the C library; none if a file has none, or offsets may be another type than 64-bit integers there."""
+    """For the C library; None if a file has none, or if the C library may not have 64-bit offsets."""
     descriptors = [file.descriptor for file in files]
     return None if None in descriptors or sys.maxsize < 2**32 else np.array(descriptors, np.int32)
 

@@ -1,7 +1,6 @@
 """Whether a folder still holds what was written, to the last byte; and mending it, since every row can be made again.
 
-What comes in: a folder. What goes out: a `Verification`: what is missing, cut off or damaged, and what of it was
-mended. A shard is mended by making it anew from the plan, which gives the identical bytes, as its checksums show before
+A shard is mended by making it again from the plan, which gives the identical bytes: its checksums are compared before
 it is put in its place. The plan itself stands in two files, each of which restores the other.
 """
 
@@ -14,17 +13,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._disk.formats import ChecksumTable, checksum
-from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from
+from planted._disk.checksums import ChecksumTable, checksum, read_table
+from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from, read_text
 from planted._disk.remote import folder_of
-from planted._disk.shards import AHEAD_BYTES, read_table, read_text
-from planted._disk.storage import File, Folder
-from planted._disk.writer import Progress, clear_unfinished, computed_sum, finish, in_turn, write_shard
+from planted._disk.storage import READAHEAD_BYTES, File, Folder
+from planted._disk.writer import Progress, clear_unfinished, computed_sum, finish, for_each_shard, write_shard
 from planted._errors import ManifestError, MissingError, StorageError
 from planted._input import flag
 from planted._machine import empty
 
-READ_BYTES: Final = 1 << 21  # at once
+READ_BYTES: Final = 1 << 21  # bytes that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,8 @@ class Fault:
 class Verification:
     """The result of `verify`. Printed, it says what was wrong."""
 
+    __module__ = "planted"
+
     target: str
     rows: int
     bytes: int
@@ -54,7 +54,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether all is as it was written, now: a fault that was mended is none."""
+        """Whether all is as it was written, or has been mended."""
         return all(fault.mended for fault in self.faults)
 
     @property
@@ -134,31 +134,26 @@ class _Check:
         if self.repair:
             clear_unfinished(self.folder)
         plan, manifest, missing = self._described()
-        sums: dict[int, int] = {}
-        size = done = 0
 
-        def work(shard: int) -> tuple[int, int, list[Fault]]:
+        def work(shard: int) -> tuple[int, int]:
             expected = manifest.shards[shard] if manifest else computed_sum(plan, shard, self.stop)
-            return expected, *self._shard(plan, shard, expected)
+            return expected, self._shard(plan, shard, expected)
 
-        for shard, (expected, found, faults) in in_turn(plan, work, self.stop):
-            sums[shard], size, done = expected, size + found, done + len(plan.rows_of(shard))
-            self.faults += faults
-            if progress is not None:
-                progress(done, plan.n)
+        found = for_each_shard(plan, work, progress, self.stop)
         if self.repair:
             if missing:
-                finish(self.folder, plan, sums)
+                finish(self.folder, plan, [expected for expected, _ in found])
             self.folder.fsync()
-        return Verification(str(self.folder), plan.n, size, tuple(sorted(self.faults, key=lambda fault: fault.file)))
+        faults = tuple(sorted(self.faults, key=lambda fault: fault.file))
+        return Verification(str(self.folder), plan.n, sum(size for _, size in found), faults)
 
     def _described(self) -> tuple[Plan, Manifest | None, bool]:
-        """The plan, the manifest if it can be trusted, and whether either must be written anew."""
+        """The plan, the manifest if it can be trusted, and whether either must be written again."""
         plan, plan_fault = self._read(PLAN, plan_from)
         manifest, manifest_fault = self._read(MANIFEST, manifest_from)
         if manifest is None and plan is None:
             raise ManifestError(
-                f"neither {PLAN} nor {MANIFEST} of {self.folder} can be read, so nobody knows which rows these were: "
+                f"neither {PLAN} nor {MANIFEST} of {self.folder} can be read, so nothing says which rows these were: "
                 "write them again with planted.write(..., overwrite=True)"
             )
         if manifest is None:
@@ -177,8 +172,8 @@ class _Check:
         except (ManifestError, StorageError):
             return None, "damaged"
 
-    def _shard(self, plan: Plan, shard: int, expected: int) -> tuple[int, list[Fault]]:
-        """A shard's bytes and its faults, mended if that is wanted."""
+    def _shard(self, plan: Plan, shard: int, expected: int) -> int:
+        """How many bytes a shard has; its faults are noted, and mended if asked for."""
         name, table_name = plan.names_of(shard)
         size, faults = 0, []
         try:
@@ -194,7 +189,8 @@ class _Check:
                 faults.append(Fault(name, kind, blocks, mended=self.repair))
         if faults and self.repair:
             write_shard(self.folder, plan, shard, self.stop, expected)
-        return size, faults
+        self.faults += faults
+        return size
 
     def _compare(self, name: str, table: ChecksumTable) -> tuple[str, tuple[int, ...]]:
         """What is wrong with a shard's file, and in which blocks."""
@@ -214,7 +210,7 @@ class _Check:
             last = max(first + 1, int(np.searchsorted(table[:, 0], start + READ_BYTES, side="right")))
             edges = [start, *map(int, table[first:last, 0])]
             content = empty((edges[-1] - start,), np.dtype(np.uint8))
-            file.readahead(edges[-1], min(AHEAD_BYTES, file.size - edges[-1]))
+            file.readahead(edges[-1], min(READAHEAD_BYTES, file.size - edges[-1]))
             file.read_into(content, start)
             for segment, (lo, hi) in enumerate(itertools.pairwise(edges), first):
                 if checksum(content[lo - start : hi - start]) != table[segment, 1]:

@@ -1,24 +1,34 @@
 """Writing rows to disk: shard by shard, each whole or not at all, the manifest last.
 
-What comes in: rows of a known truth and a place. What goes out: a folder from which `planted.open` reads them. Every
-byte of it follows from the plan, so a writer that was interrupted goes on by making what is not there, and ends with
-the same bytes. The plan is written first: it says whose the shards are that lie there without a manifest.
+In: rows of a known truth and a place. Out: a folder from which `planted.open` reads them. Every byte of it follows from
+the plan, so after an interruption the next writer makes only what is missing, and ends with the same bytes. The plan is
+written first: it says to which rows shards without a manifest belong.
 """
 
 import errno
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
-from planted._disk.formats import BLOCK_BYTES, checksum, encoded, library_of
-from planted._disk.manifest import FILE_FORMATS, MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from, text_of
+from planted._disk.checksums import checksum, read_table, table_sum, table_text
+from planted._disk.formats import BLOCK_BYTES, encoded, library_of
+from planted._disk.manifest import (
+    FILE_FORMATS,
+    MANIFEST,
+    PLAN,
+    Manifest,
+    Plan,
+    manifest_from,
+    plan_from,
+    read_text,
+    text_of,
+)
 from planted._disk.remote import folder_of
-from planted._disk.shards import MERGES, DiskRows, read_table, read_text, rows_in, table_sum, table_text
+from planted._disk.rows import MERGE_FACTORS, DiskRows, rows_in
 from planted._disk.storage import LOCK, TEMPORARY, Folder
 from planted._errors import (
     ExistsError,
@@ -28,16 +38,17 @@ from planted._errors import (
     StorageError,
 )
 from planted._input import bytes_of, flag
-from planted._machine import cores
+from planted._machine import Workers, cores
 
-Progress: TypeAlias = Callable[[int, int], Any]  # of the rows that are done, and of all
+Progress: TypeAlias = Callable[[int, int], Any]  # called with the rows that are done, and all rows
 Result = TypeVar("Result")
 
-SHARED: Final = ("truth", "n", "seed", "salt", "dtype_name", "start")  # what rows of a known truth have
+SHARED: Final = ("truth", "n", "seed", "salt", "dtype_name", "start")  # attributes of rows of a known truth
 SHARD: Final = re.compile(r"rows-\d{8,}\.(npy|arrow|parquet|sums)")
 OTHERS: Final = "|".join(map(re.escape, (PLAN, MANIFEST, LOCK)))
 UNFINISHED: Final = re.compile(rf"({SHARD.pattern}|{OTHERS}){re.escape(TEMPORARY)}")
-AHEAD: Final = 1  # writers beyond the cores: while one waits for the disk, the others make rows
+AHEAD: Final = 1  # threads more than cores: while one waits for the disk, the others make rows
+QUEUED: Final = 2  # shards for each thread, begun or queued: one slow shard stops no thread
 
 
 def write(
@@ -58,7 +69,7 @@ def write(
     Parameters
     ----------
     rows
-        Rows of a known truth: computed, in memory, or on disk elsewhere. They are computed anew, on all cores.
+        Rows of a known truth: computed, in memory, or on disk elsewhere. They are computed again, on all cores.
     target
         A folder's path, or a URL that fsspec knows, such as ``"s3://bucket/rows"``.
     format
@@ -124,9 +135,9 @@ def plan_of(rows: Any, file_format: str, shard_bytes: int | str) -> Plan:
     row_bytes = (rows.truth.features + 1) * np.dtype(rows.dtype_name).itemsize
     block_rows = max(1, BLOCK_BYTES[file_format] // row_bytes)
     shard_blocks = max(1, size // (block_rows * row_bytes))
-    shard_blocks -= shard_blocks % MERGES[-1] if shard_blocks > MERGES[-1] else 0
-    identity = (getattr(rows, name) for name in SHARED)
-    truth, n, seed, salt, dtype, start = identity
+    if shard_blocks > MERGE_FACTORS[-1]:
+        shard_blocks -= shard_blocks % MERGE_FACTORS[-1]
+    truth, n, seed, salt, dtype, start = (getattr(rows, name) for name in SHARED)
     return Plan(truth, seed, salt, dtype, start, n, file_format, block_rows, shard_blocks, library_of(file_format))
 
 
@@ -134,13 +145,11 @@ def plan_of(rows: Any, file_format: str, shard_bytes: int | str) -> Plan:
 
 
 def _begin(folder: Folder, plan: Plan, overwrite: bool) -> bool:
-    """Make the folder ready; whether there is anything to do."""
+    """Make the folder ready; returns whether there is anything to do."""
     names = clear_unfinished(folder)
     begun, finished = _described(folder, names)
-    if begun == plan and finished is not None:
-        return False
     if begun == plan:
-        return True
+        return finished is None
     ours = [name for name in names if SHARD.fullmatch(name) or name in (PLAN, MANIFEST)]
     if ours and not overwrite:
         what = f"{plan.differences(begun)}" if begun else "which no readable plan describes"
@@ -155,7 +164,7 @@ def _begin(folder: Folder, plan: Plan, overwrite: bool) -> bool:
 
 
 def clear_unfinished(folder: Folder) -> list[str]:
-    """Remove what a writer that was killed had begun; the names of all that lies there."""
+    """Remove what a writer that was killed had begun; returns the names of all files there."""
     names = folder.names()
     for name in names:
         if UNFINISHED.fullmatch(name):
@@ -191,21 +200,18 @@ def _check_room(folder: Folder, plan: Plan, replaced: list[str]) -> None:
 
 def _carry_out(folder: Folder, plan: Plan, progress: Progress | None) -> Manifest:
     """Write the shards that are not there, several at once, and then the manifest."""
-    sums: dict[int, int] = {}
-    done = 0
     stop = threading.Event()
     there = set(folder.names())
-    for shard, found in in_turn(plan, lambda shard: _shard_sum(folder, plan, shard, there, stop), stop):
-        sums[shard] = found
-        done += len(plan.rows_of(shard))
-        if progress is not None:
-            progress(done, plan.n)
-    return finish(folder, plan, sums)
+
+    def work(shard: int) -> int:
+        return _shard_sum(folder, plan, shard, there, stop)
+
+    return finish(folder, plan, for_each_shard(plan, work, progress, stop))
 
 
-def finish(folder: Folder, plan: Plan, sums: Mapping[int, int]) -> Manifest:
+def finish(folder: Folder, plan: Plan, sums: Sequence[int]) -> Manifest:
     """Write the plan, and the manifest last, when all shards are on the disk."""
-    manifest = Manifest(plan, tuple(sums[shard] for shard in range(plan.shards)))
+    manifest = Manifest(plan, tuple(sums))
     folder.write(PLAN, [text_of(plan)])
     folder.fsync()
     folder.write(MANIFEST, [text_of(manifest)])
@@ -213,31 +219,47 @@ def finish(folder: Folder, plan: Plan, sums: Mapping[int, int]) -> Manifest:
     return manifest
 
 
-def in_turn(plan: Plan, work: Callable[[int], Result], stop: threading.Event) -> Iterator[tuple[int, Result]]:
-    """Each shard with the result of its work, several at once, as they end; the first error ends all."""
-    writers = cores() + AHEAD
-    pool = ThreadPoolExecutor(writers, thread_name_prefix="planted-shards")
-    under_way: dict[Future[Result], int] = {}
-    try:
-        for shard in range(plan.shards):
-            under_way[pool.submit(work, shard)] = shard
-            while len(under_way) >= writers:
-                yield from _ended(under_way)
-        while under_way:
-            yield from _ended(under_way)
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+def for_each_shard(
+    plan: Plan, work: Callable[[int], Result], progress: Progress | None, stop: threading.Event
+) -> list[Result]:
+    """The results of work on each shard, several at once. After an error `stop` is set, and no work goes on."""
+    threads = min(cores() + AHEAD, plan.shards)
+    workers = Workers(threads, "planted-shards")
+    results: list[Result] = []
+
+    def unless_stopped(shard: int) -> Result:
+        _refuse_stopped(stop)
+        return work(shard)
+
+    def take() -> None:
+        results.append(workers.result())
+        if progress is not None:
+            progress(min(len(results) * plan.shard_rows, plan.n), plan.n)
+
+    with workers, workers:
+        try:
+            for shard in range(plan.shards):
+                workers.submit(unless_stopped, shard)
+                if len(workers) >= QUEUED * threads:
+                    take()
+            while workers:
+                take()
+        except BaseException:
+            stop.set()
+            for _ in range(len(workers)):  # the folder must stay locked until no thread writes to it
+                with suppress(BaseException):
+                    workers.result()
+            raise
+    return results
 
 
-def _ended(under_way: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
-    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-    for future in done:
-        yield under_way.pop(future), future.result()
+def _refuse_stopped(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise StorageError("this shard was not finished, since another one failed")
 
 
 def _shard_sum(folder: Folder, plan: Plan, shard: int, there: set[str], stop: threading.Event) -> int:
-    """Write a shard unless it is there; the checksum of its table."""
+    """Write a shard unless it is there; returns the checksum of its table."""
     if there.issuperset(plan.names_of(shard)):
         with suppress(StorageError):
             table = read_table(folder, plan, shard, None)
@@ -247,7 +269,7 @@ def _shard_sum(folder: Folder, plan: Plan, shard: int, there: set[str], stop: th
 
 
 def write_shard(folder: Folder, plan: Plan, shard: int, stop: threading.Event, expected: int | None = None) -> int:
-    """Make a shard and its table, and put them in their places; the checksum of the table.
+    """Make a shard and its table, and put them in their places; returns the checksum of the table.
 
     The table comes first: where a shard is, its table is. If a checksum of the table is expected and another one comes
     out, nothing is replaced.
@@ -284,8 +306,7 @@ def _checksummed(
     """The bytes of a shard's file; where its segments end, and their checksums, are noted on the way."""
     end = 0
     for part in encoded(plan, shard):
-        if stop.is_set():
-            raise StorageError("the work was given up, since another shard failed")
+        _refuse_stopped(stop)
         content, at = memoryview(part.content).cast("B"), 0
         for size in part.segments:
             end += size
