@@ -131,11 +131,12 @@ def test_want_of_room_is_told_beforehand(tmp_path, monkeypatch):
 
 def test_rows_that_are_replaced_make_room(tmp_path, monkeypatch):
     """How much is not known beforehand, so that too little room is found while writing."""
+    other = Case("npy", 801, seed=1)
+    expected = reference(other)
     Case("npy", 801).write(tmp_path)
     monkeypatch.setattr(LocalFolder, "free_bytes", lambda self: 1_000)
-    other = Case("npy", 801, seed=1)
     other.write(tmp_path, overwrite=True)
-    assert contents(tmp_path) == reference(other)
+    assert contents(tmp_path) == expected
 
 
 # ---- two writers ------------------------------------------------------------------------------------------------
