@@ -92,7 +92,7 @@ class PoolReader:
         self._queue: deque[_LoadingPool] = deque()
         self._planned = self._plan(iter(chunks))
         self._ahead = 0  # blocks of which rows have been told, and which no reader has been given
-        self._given = -1  # the last pool of which readers have been given all blocks
+        self._assigned = -1  # the last pool of which readers have been given all blocks
 
         self._readers = max(1, min(rows.readers, slots))
         block_bytes = self._size * self._arena.strides[0]
@@ -210,7 +210,7 @@ class PoolReader:
                 run = None
         except BaseException as error:  # noqa: BLE001 -- for whoever waits for the pool
             with self._change.lock:
-                failed = run.loading.number if run else self._given + 1
+                failed = run.loading.number if run else self._assigned + 1
                 if not self._closed and (self._error is None or failed < self._failed):
                     self._failed, self._error = failed, error
                 self._change.notify()
@@ -232,7 +232,7 @@ class PoolReader:
             loading.assigned += len(slots)
             self._ahead -= len(slots)
             if loading.assigned == loading.pool.blocks.size:
-                self._given = loading.number
+                self._assigned = loading.number
                 self._queue.popleft()
             return run
 
