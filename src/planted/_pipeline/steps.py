@@ -9,18 +9,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from itertools import count
-from typing import Any, ClassVar, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, ClassVar
 
 from planted._errors import InvalidTypeError, InvalidValueError
-from planted._input import to_json_int, to_numpy
+from planted._input import to_json_int
 from planted._machine import Workers
-from planted._pipeline.adapters import SplitBatches, splitter
+from planted._pipeline.adapters import splitter
+from planted._pipeline.stacking import stacked
 from planted._pipeline.stages import Items, Position, Stage, name_of, short
-
-READY: Final = (np.ndarray, np.generic, str, bytes, int, float, complex)  # what NumPy stacks as it is
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -208,10 +204,10 @@ class BatchStep(Step):
         for item, at in self.upstream.open(epoch, position):
             items.append(item)
             if len(items) == self.size:
-                yield _stacked(items, split), at
+                yield stacked(items, split), at
                 items = []
         if items and not self.drop_last:
-            yield _stacked(items, split), at
+            yield stacked(items, split), at
 
     def length(self) -> float:
         items = self.upstream.length()
@@ -237,55 +233,3 @@ def _row_counts(item: Any) -> Iterator[int]:
         yield from _row_counts(list(item.values()))
     elif hasattr(item, "shape") and len(item.shape):
         yield int(item.shape[0])
-
-
-def _stacked(items: list[Any], split: SplitBatches, where: str = "item") -> Any:
-    """Items of one structure as one: each field stacked along a new leading axis, in the framework's arrays."""
-    first = items[0]
-    if isinstance(first, (tuple, Mapping)):
-        if not all(_alike(item, first) for item in items):
-            raise InvalidValueError(
-                f"{where} has another structure ({short(first)}, ...) than others of its batch: map the items to equal "
-                "tuples or dicts before batch"
-            )
-        keys = list(first) if isinstance(first, Mapping) else range(len(first))
-        parts = {key: _stacked([item[key] for item in items], split, f"{where}[{key!r}]") for key in keys}
-        return parts if isinstance(first, Mapping) else tuple(parts.values())
-    array = _array(items, where)
-    return array if array.dtype.kind in "US" else split(array, len(array))[0]
-
-
-def _alike(item: Any, first: Any) -> bool:
-    if type(item) is not type(first):
-        return False
-    return bool(item.keys() == first.keys() if isinstance(first, Mapping) else len(item) == len(first))
-
-
-def _whole(value: Any, where: str) -> npt.NDArray[Any]:
-    try:
-        array = to_numpy(value)
-    except ValueError:
-        array = None  # a ragged list; older NumPy makes objects of it
-    if array is None or (isinstance(value, list) and array.dtype.kind == "O"):
-        raise InvalidValueError(f"{where}={short(value)} is a list that is no array: make its parts equally long")
-    return array
-
-
-def _array(values: list[Any], where: str) -> npt.NDArray[Any]:
-    values = [value if isinstance(value, READY) else _whole(value, where) for value in values]
-    shapes = {getattr(value, "shape", ()) for value in values}
-    if len(shapes) > 1:
-        raise InvalidValueError(
-            f"{where} has shapes {', '.join(map(str, sorted(shapes)))} in one batch: "
-            "map the items to one shape before batch"
-        )
-    array = np.array(values)
-    if array.dtype.kind in "USO":
-        kinds = {np.asarray(value).dtype.kind for value in values}
-        if len(kinds) > 1 or "O" in kinds:
-            types = ", ".join(sorted({type(value).__name__ for value in values}))
-            raise InvalidTypeError(
-                f"{where} has values that no array can hold together ({types}, such as {short(values[0])}): "
-                "map the items to numbers, arrays or strings before batch"
-            )
-    return array
