@@ -4,23 +4,16 @@ What comes in: the schema of a file, and what a user calls the features and the 
 chosen, or an error that says which columns there are. A column may hold several numbers a row.
 """
 
-import struct
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from planted._errors import DamagedError, InvalidTypeError, InvalidValueError, PlantedError
+from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import DType, whole
 
-MISREAD: Final = (  # what pyarrow raises, and what reads numbers that make no sense
-    *(ValueError, TypeError, KeyError, IndexError, OSError, struct.error),
-    *(NotImplementedError, OverflowError, MemoryError, RecursionError, SyntaxError),
-)
-FLOATS: Final = {"halffloat": "float16", "float": "float32", "double": "float64"}  # as Arrow calls them
 MOST_COLUMNS: Final = 1 << 20
 SHOWN: Final = 20
 
@@ -34,6 +27,11 @@ class Column:
     dtype: np.dtype[Any] | None  # of this machine's byte order; None if it does not hold numbers
     width: int = 1  # numbers a row
     remedy: str = "leave it out, or convert it to numbers"
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row's numbers, each of its own type."""
+        return self.dtype.itemsize * self.width if self.dtype is not None else 0
 
     def __str__(self) -> str:
         """The name, if it has one, and the type."""
@@ -90,7 +88,7 @@ def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
     last = place_of(response, "response")
     if features is None:
         wanted = [place for place in range(len(schema)) if place != last]
-    elif isinstance(features, (str, bytes)) or not isinstance(features, (Iterable, Sequence)):
+    elif isinstance(features, (str, bytes)) or not isinstance(features, Iterable):
         raise InvalidTypeError(f"features={features!r} must be a list of columns: use features=[{features!r}]")
     else:
         wanted = [place_of(feature, "features") for feature in features]
@@ -159,38 +157,3 @@ def _names(schema: Schema, label: str) -> Callable[[Any, str], int]:
         return places[name]
 
     return place_of
-
-
-def column_of(pa: Any, field: Any) -> Column:
-    """One of pyarrow's fields: numbers, a fixed-size list of numbers, or something that holds none."""
-    types, kind, width = pa.types, field.type, 1
-    if types.is_fixed_size_list(kind):
-        kind, width = kind.value_type, kind.list_size
-    if width >= 1 and (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-        return Column(field.name, str(kind), np.dtype(FLOATS.get(str(kind), str(kind))), width)
-    if types.is_list(kind) or types.is_large_list(kind):
-        return Column(field.name, str(field.type), None, remedy="cast it to a list of fixed size, or leave it out")
-    return Column(field.name, str(field.type), None)
-
-
-def null(label: str, name: Any, row: int) -> InvalidValueError:
-    """The error for a value that is not there; rows count from 0 within the file."""
-    return InvalidValueError(
-        f"{label} has a null in column {name!r}, row {row}: drop such rows, or write numbers in their place, first"
-    )
-
-
-@contextmanager
-def reading(label: str) -> Iterator[None]:
-    """Whatever goes wrong with a file's content is an error of planted's that names the file."""
-    try:
-        yield
-    except PlantedError:
-        raise
-    except FloatingPointError:
-        raise InvalidValueError(
-            f"{label} holds a value that is too large for float32: leave out dtype, or use dtype='float64'"
-        ) from None
-    except MISREAD as error:
-        what = " ".join(str(error).split()) or type(error).__name__
-        raise DamagedError(f"{label} is damaged, or of another format: {what}") from error

@@ -1,13 +1,8 @@
 """The files of a table, read by ranges of rows, by several threads at once.
 
-What comes in: files of one schema, and row numbers. What goes out: rows, features and response side by side, and the
-blocks in which they are best read. Two ways of reading:
-
-- where any rows can be read by themselves (`.npy`, Arrow that is not compressed), blocks are of about 64 KiB;
-- where they are decoded in *units* (compressed batches, Parquet's row groups), blocks are units, and some of those that
-  were read in part are kept, since what comes next is probably in them.
-
-Files are neither mapped into memory, where one that is cut off would end the process, nor ever unpickled.
+Where any rows can be read by themselves (`.npy`), blocks are of about 64 KiB. Where rows are decoded in units, blocks
+are units, small ones several together; and some blocks of which only a part was wanted are kept, since what comes next
+is probably in them.
 """
 
 import bisect
@@ -24,18 +19,18 @@ from planted._disk import File, drop_oldest
 from planted._errors import DamagedError
 from planted._machine import empty
 from planted._order import Blocks
-from planted._tables.columns import Part
+from planted._tables.part import Part, reading
 from planted._tables.paths import Place
-from planted._tables.schema import Chosen, reading
+from planted._tables.schema import Chosen
 from planted._types import FloatArray, RowNumbers
 
 FILES: Final = 256  # that are open at once
 MOST_BLOCKS: Final = 1 << 20  # about, if they need a list: larger ones then
-KEPT_BYTES: Final = 1 << 26  # of decoded blocks, unless two are larger
+KEPT_BYTES: Final = 1 << 26  # decoded blocks, unless two are larger
 
 
-class Table:
-    """The files, read by ranges of rows, by several threads at once."""
+class TableReader:
+    """The files of a table."""
 
     __slots__ = (
         *("block_rows", "chosen", "digest", "direct", "dtype", "edges", "n", "parts", "places", "stamps", "starts"),
@@ -49,16 +44,18 @@ class Table:
         self.starts = np.cumsum([0, *(part.n for part in parts)], dtype=np.int64).tolist()
         self.n: int = self.starts[-1]
         self.direct = all(part.units is None for part in parts)
-        self.block_rows, self.edges = self._cut()
+        self.block_rows, self.edges = self._partition()
         said = [self.chosen.names, dtype.name, *zip(stamps, (part.n for part in parts), strict=True)]
         self.digest = hashlib.sha256(json.dumps(["table", 1, *said]).encode()).hexdigest()
-        self._files: dict[int, tuple[File, Any]] = {}
+        self._files: dict[int, tuple[File, list[Any]]] = {}
         self._decoded: dict[int, Future[FloatArray]] = {}
         largest = 1 if self.edges is None else int(np.diff(self.edges).max(initial=1))
         self._kept = max(2, KEPT_BYTES // (largest * (chosen.features + 1) * dtype.itemsize))
         self._process = os.getpid()
 
-    def _cut(self) -> tuple[int, RowNumbers | None]:
+    # ---- blocks ----
+
+    def _partition(self) -> tuple[int, RowNumbers | None]:
         """The rows of a block; or, where blocks differ, between which rows they lie."""
         rows = max((part.block_rows for part in self.parts), default=1)
         if self.direct and len(self.parts) < 2:
@@ -89,6 +86,12 @@ class Table:
 
     # ---- reading ----
 
+    def expect(self, lo: int, hi: int) -> None:
+        """Say that these rows will soon be read."""
+        if self.direct:
+            for i, a, b in self._files_of(lo, hi):
+                self.parts[i].expect(self._file(i)[0], a, b)
+
     def read(self, lo: int, hi: int, out: FloatArray) -> None:
         """Rows `lo` to `hi` into `out`, C-contiguous, shape (rows, features + 1), the response last."""
         if self.direct or self.edges is None:
@@ -98,60 +101,50 @@ class Table:
         while at < hi:
             first, last = self.edges[block : block + 2].tolist()
             stop = min(last, hi)
+            part = out[at - lo : stop - lo]
             if (at, stop) == (first, last):
-                self._read(at, stop, out[at - lo : stop - lo])
+                self._read(at, stop, part)
             else:
-                out[at - lo : stop - lo] = self._decode(first, last)[at - first : stop - first]
+                part[:] = self._decode(first, last)[at - first : stop - first]
             at, block = stop, block + 1
 
     def block(self, lo: int, hi: int) -> FloatArray:
         """A block, of which only some rows are wanted now."""
-        if not self.direct:
-            return self._decode(lo, hi)
-        values = self._room(lo, hi)
-        self._read(lo, hi, values)
-        return values
-
-    def expect(self, lo: int, hi: int) -> None:
-        """Say that these rows will soon be read."""
-        for i, a, b in self._files_of(lo, hi):
-            file, handle = self._file(i)
-            with reading(self.places[i].label):
-                for start, stop in self.parts[i].ranges(handle, a, b):
-                    file.readahead(start, stop - start)
+        return self._new(lo, hi) if self.direct else self._decode(lo, hi)
 
     def _decode(self, lo: int, hi: int) -> FloatArray:
         """A block out of those that are kept; the first thread to ask reads it, others wait for that."""
         if os.getpid() != self._process:  # after a fork: what threads were about to read, none of them will
             self._decoded, self._process = {}, os.getpid()
         mine: Future[FloatArray] = Future()
-        future = self._decoded.setdefault(lo, mine)
-        if future is not mine:
-            return future.result()
         try:
-            values = self._room(lo, hi)
-            self._read(lo, hi, values)
+            future = self._decoded.setdefault(lo, mine)
+            if future is mine:
+                mine.set_result(self._new(lo, hi))
+                drop_oldest(self._decoded, self._kept)
         except BaseException as error:
-            self._decoded.pop(lo, None)
-            mine.set_exception(error)
+            if self._decoded.get(lo) is mine:
+                self._decoded.pop(lo, None)
+            if not mine.done():
+                mine.set_exception(error)
             raise
-        mine.set_result(values)
-        drop_oldest(self._decoded, self._kept)
-        return values
+        return future.result()
 
-    def _room(self, lo: int, hi: int) -> FloatArray:
-        """Memory for a block; that there is not so much is a fault of the file that asks for it."""
+    def _new(self, lo: int, hi: int) -> FloatArray:
+        """Rows, in an array of their own; that there is not so much memory is a fault of the file that asks for it."""
         file, *_ = next(self._files_of(lo, hi))
         with reading(self.places[file].label):
-            return empty((hi - lo, self.chosen.features + 1), self.dtype)
+            values = empty((hi - lo, self.chosen.features + 1), self.dtype)
+        self._read(lo, hi, values)
+        return values
 
     def _read(self, lo: int, hi: int, out: FloatArray) -> None:
         for i, a, b in self._files_of(lo, hi):
-            file, handle = self._file(i)
+            file, idle = self._file(i)
             at = self.starts[i] + a - lo
             try:
                 with reading(self.places[i].label):
-                    self.parts[i].read(file, handle, a, b, out[at : at + b - a])
+                    self.parts[i].read(file, idle, a, b, out[at : at + b - a])
             except DamagedError as error:
                 if file.changed():
                     raise self._changed(i) from error
@@ -167,13 +160,13 @@ class Table:
             yield i, lo - start, stop - start
             lo, i = stop, i + 1
 
-    def _file(self, i: int) -> tuple[File, Any]:
+    def _file(self, i: int) -> tuple[File, list[Any]]:
+        """An open file, and what its part keeps to use again."""
         found = self._files.get(i)
         if found is None:
-            file = self.places[i].open()
-            if file.version_tag != self.stamps[i]:
+            found = self.places[i].open(), []
+            if found[0].version_tag != self.stamps[i]:
                 raise self._changed(i)
-            found = file, self.parts[i].handle(file)
             drop_oldest(self._files, FILES - 1)
             self._files[i] = found
         return found
@@ -187,4 +180,4 @@ class Table:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without open files."""
-        return Table, (self.places, self.stamps, self.parts, self.chosen, self.dtype)
+        return TableReader, (self.places, self.stamps, self.parts, self.chosen, self.dtype)
