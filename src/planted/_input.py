@@ -1,7 +1,7 @@
-"""What users hand in, made into plain integers, floats and arrays, or an error that names the rule.
+"""Anything that users pass in becomes a plain integer, float or array, or an error that names the rule.
 
-What comes in: anything. What goes out: an `int`, a `float`, or a NumPy array. Arrays may come from any framework: they
-are recognised by what they can do (`detach`, `asnumpy`, ...), so that no framework is imported or named.
+Arrays may come from any framework: they are recognised by their methods (`detach`, `asnumpy`, ...), so that none is
+imported or named.
 """
 
 import math
@@ -17,7 +17,17 @@ from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._types import FloatArray, RowNumbers
 
 DType = Literal["float32", "float64"]
-UNITS: Final = {"": 1} | {f"{p}{b}": s ** (i + 1) for b, s in (("b", 1000), ("ib", 1024)) for i, p in enumerate("kmgt")}
+UNITS: Final = {
+    "": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "tb": 1000**4,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+    "tib": 1024**4,
+}
 BYTES: Final = re.compile(r"(\d+(?:_\d+)*\.?\d*(?:e[+-]?\d+)?|\.\d+)\s*(?:b|([kmgt]i?b))?", re.ASCII | re.IGNORECASE)
 MOST_BYTES: Final = 1 << 63
 
@@ -65,7 +75,7 @@ def seed_and_salt(seed: object, salt: object) -> tuple[int, str]:
 
 
 def real(value: object, name: str, *, minimum: float = -math.inf, remedy: str) -> float:
-    """A finite float, at least `minimum`; an array or tensor of one element will do."""
+    """A finite float, at least `minimum`, also from an array or tensor of one element."""
     array = floats(value, name, remedy=remedy)
     if array.size != 1:
         raise InvalidValueError(f"{name} has shape {array.shape}; it must be one number: {remedy}")
@@ -96,7 +106,7 @@ def bytes_of(value: object, name: str, *, remedy: str = "use a number of bytes, 
 
 
 def flag(value: object, name: str) -> bool:
-    """True or False, Python's or NumPy's; nothing else is taken for either."""
+    """True or False, Python's or NumPy's, and nothing else."""
     if not isinstance(value, (bool, np.bool_)):
         raise InvalidTypeError(f"{name}={_short(value)} must be True or False")
     return bool(value)
@@ -127,7 +137,7 @@ def floats(value: object, name: str, *, remedy: str) -> FloatArray:
 
 
 def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
-    """A finite float64 vector; a single row or column counts as one."""
+    """A finite float64 vector, also from a single row or column."""
     array = floats(value, name, remedy=remedy)
     if array.ndim == 0 or array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape):
         raise InvalidValueError(f"{name} has shape {array.shape}; it must be a vector: {remedy}")
@@ -209,7 +219,9 @@ def _to_numpy(value: Any, name: str, remedy: str) -> Any:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
         array = np.asarray(value)
-        return array.astype(np.float64) if array.dtype.name == "bfloat16" else array  # JAX's, not of NumPy's kinds
+        return (
+            array.astype(np.float64) if array.dtype.name == "bfloat16" else array
+        )  # JAX's: its kind is not one of NumPy's
     except TypeError:  # a type that NumPy lacks, such as bfloat16: through Python's floats
         if hasattr(value, "tolist"):
             return np.asarray(value.tolist())

@@ -1,6 +1,6 @@
-"""Names that a room's face offers, and imports only when they are first asked for (PEP 562).
+"""Names that a room's face offers, but imports only when they are first used (PEP 562).
 
-So a face can offer what needs Numba or a framework, and importing planted loads neither.
+So a face can offer what needs Numba or a framework, while importing planted loads neither.
 """
 
 import sys
@@ -13,7 +13,7 @@ def lazily(face: str, names: Mapping[str, Iterable[str]]) -> Callable[[str], Any
     """The `__getattr__` of the module `face`, which offers these names of its files: ``{file: names}``."""
     files = {name: file for file, offered in names.items() for name in offered}
 
-    def __getattr__(name: str) -> Any:  # noqa: N807 -- it is one, in the face
+    def __getattr__(name: str) -> Any:  # noqa: N807 -- in the face it is one
         if name not in files:
             raise AttributeError(f"module {face!r} has no attribute {name!r}")
         value = getattr(import_module(f"{face}.{files[name]}"), name)

@@ -1,4 +1,4 @@
-"""The array types that rooms pass to each other, and `Batch`, the pair of features and response."""
+"""The array types that rooms pass to each other, and `Batch`, a pair of features and response."""
 
 from typing import Any, NamedTuple, TypeAlias
 

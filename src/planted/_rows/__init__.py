@@ -1,8 +1,8 @@
 """The rows: the random numbers and their definition, and the row function, (truth, seed, row number) -> row.
 
-In: a truth, a seed, row numbers. Out: X of shape (rows, features) and y of shape (rows, 1). `random` is the
-definition, in plain NumPy; `kernels` holds the same functions compiled, which are imported when they are first asked
-for. *Rows* are whatever has a length, a truth and `take`.
+In: a truth, a seed, row numbers. Out: X of shape (rows, features) and y of shape (rows, 1). `random` is the definition,
+in plain NumPy; `kernels` holds the same functions compiled, and is imported when first needed. *Rows* are whatever has
+a length, a truth and `take`.
 """
 
 from planted._lazy import lazily

@@ -1,8 +1,8 @@
-"""What all kinds of rows share: everything that follows from filling in rows, viewing a part, and an identity.
+"""What all kinds of rows share.
 
-A kind is final, and says three things: how rows are filled in by number, what a part of it is, and what identifies it.
-The ways in (``rows[3]``, ``rows[10:20]``, ``take``, iteration, ``split``) follow from these here, once. Rows are either
-*lazy*, made or read when they are asked for, or *held* in memory.
+Each kind is a final class that defines how rows are filled in by number (`_fill`), what a part is (`_view`), and what
+identifies the rows (`_identity`, `fingerprint`). All ways to rows follow from these: ``rows[3]``, ``rows[10:20]``,
+`take`, iteration, `split`. Rows are either *lazy*, made or read when they are asked for, or *held* in memory.
 """
 
 import html
@@ -79,7 +79,7 @@ Rows.__module__ = "planted"  # in the class body, mypy takes it for a member
 
 
 class BaseRows(ABC):
-    """Rows of any kind: what follows from `_fill`, `_view` and `_identity`."""
+    """Rows of any kind."""
 
     __slots__ = ()
 
@@ -139,7 +139,7 @@ class BaseRows(ABC):
         Returns
         -------
         Batch
-            X of shape (rows, features) and y of shape (rows, 1), of the rows' dtype; arrays of the caller's own.
+            X of shape (rows, features) and y of shape (rows, 1), of the rows' dtype: new arrays.
 
         Raises
         ------
@@ -149,18 +149,18 @@ class BaseRows(ABC):
             If they are not integers.
         """
         numbers = row_numbers(rows, self.n)
-        X, y = self._room(numbers.size)
+        X, y = self._empty(numbers.size)
         in_pieces(numbers.size, self.features + 1, lambda piece: self._fill(numbers[piece], X[piece], y[piece]))
         return Batch(X, y)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The rows one after another, made some thousands at a time."""
+        """Row after row; some thousands are made at a time."""
         for first in range(0, self.n, ITERATION_ROWS):
             X, y = self._range(range(first, min(first + ITERATION_ROWS, self.n)))
             yield from map(Batch, X, y)
 
     def split(self, *sizes: int) -> tuple[Self, ...]:
-        """Consecutive views of so many rows each; rows left over belong to none.
+        """Consecutive views of these sizes; rows that are left over belong to none.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class BaseRows(ABC):
         return tuple(parts)
 
     def __eq__(self, other: object) -> bool:
-        """Equal if of one kind and the same rows: then every value is the same."""
+        """Equal if they are the same rows, of the same kind: then every value is equal."""
         if not isinstance(other, BaseRows) or type(other) is not type(self):
             return NotImplemented
         return self._identity() == other._identity()
@@ -202,8 +202,8 @@ class BaseRows(ABC):
         return f"<table><caption>{html.escape(repr(self))}</caption><tr>{head}</tr>{body}{rest}</table>"
 
     def _range(self, numbers: range) -> Batch:
-        """The rows of a range, in arrays of the caller's own."""
-        X, y = self._room(len(numbers))
+        """The rows of a range, in new arrays."""
+        X, y = self._empty(len(numbers))
 
         def work(piece: slice) -> None:
             part = numbers[piece]
@@ -212,7 +212,7 @@ class BaseRows(ABC):
         in_pieces(len(numbers), self.features + 1, work)
         return Batch(X, y)
 
-    def _room(self, count: int) -> Batch:
+    def _empty(self, count: int) -> Batch:
         return Batch(empty((count, self.features), self.dtype), empty((count, 1), self.dtype))
 
 
@@ -223,7 +223,7 @@ class LazyRows(BaseRows, Generic[Held]):
 
     @abstractmethod
     def _held(self, X: FloatArray, y: FloatArray) -> Held:
-        """These rows, whose values are X and y."""
+        """The same rows, held in memory: their values are X and y."""
 
     @property
     def X(self) -> FloatArray:
@@ -251,7 +251,7 @@ class HeldRows(BaseRows):
     y: FloatArray
 
     def materialize(self) -> Self:
-        """Themselves: they are in memory already."""
+        """These rows themselves."""
         return self
 
     def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:

@@ -1,4 +1,4 @@
-"""Rows of a known truth, made when they are asked for or held in memory: the same values for the same row number."""
+"""Rows of a known truth, computed on demand or held in memory: the same values for the same row number."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from planted._types import FloatArray, RowNumbers
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlantedRows(BaseRows):
-    """Rows of a known truth: what follows from the truth, the seed and the row numbers."""
+    """Rows of a known truth, wherever they are kept."""
 
     truth: LinearTruth
     n: int
@@ -46,7 +46,7 @@ class PlantedRows(BaseRows):
         return self.truth, to_json_int(self.seed), self.salt, self.dtype_name, self.start, self.n
 
     def _text(self, kept: str) -> str:
-        """What it takes to make them again, and how they are kept."""
+        """The arguments that make them again, and how they are kept."""
         salt = f", salt={self.salt!r}" if self.salt else ""
         part = f", start={self.start}" if self.start else ""
         made = f"{self.truth!r}, seed={to_json_int(self.seed)}{salt}{part}, {self.dtype_name}"
@@ -59,17 +59,16 @@ class PlantedRows(BaseRows):
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
-    """Rows made on demand: no memory, no disk, and row 999 999 999 999 is there at once. Made by `rows`."""
+    """Rows computed on demand: they take no memory and no disk, however many they are. Made by `rows`."""
 
     __module__ = "planted._rows"  # in pickles
 
-    end: int  # the first number behind the rows that this was split from
+    end: int  # the number after the last of the rows that these were split from
 
     def fresh(self, epoch: int) -> "ComputedRows":
-        """The rows that an endless stream gives in an epoch: these in epoch 0, then ever new ones.
+        """The rows of an epoch of an endless stream: these in epoch 0, then new ones.
 
-        Later epochs read on behind the rows that these were split from, so that what was split off for validation stays
-        unseen.
+        Later epochs go on after the rows that these were split from, so that rows split off for validation stay unseen.
         """
         if epoch == 0:
             return self
@@ -86,7 +85,7 @@ class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
         return replace(self, n=count, start=self.start + first)
 
     def __repr__(self) -> str:
-        """What it takes to make them again."""
+        """The arguments that make them again."""
         return self._text("computed")
 
 
@@ -105,7 +104,7 @@ class MemoryRows(PlantedRows, HeldRows):
         return replace(self, n=count, start=self.start + first, X=self.X[part], y=self.y[part])
 
     def __repr__(self) -> str:
-        """What it takes to make them again, and their size."""
+        """The arguments that make them again, and their size."""
         return self._text(self._size())
 
 
@@ -162,7 +161,7 @@ def regression(
     salt: str = "",
     dtype: DType = "float32",
 ) -> ComputedRows:
-    """Truth and rows in one line: ``rows(LinearTruth(w, b, noise), n, ...)``, which see.
+    """Truth and rows in one line: ``rows(LinearTruth(w, b, noise), n, ...)``; see `LinearTruth` and `rows`.
 
     Examples
     --------
