@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 import planted
+from compare import add_smoke, usually
 from planted._audit import alike_beyond_chance
 
-N, B, SEED, BUFFER, WORLD = 10_007, 32, 1, 1_000, 3
+N, B, SEED, BUFFER, WORLD = usually(10_007, 1_007), 32, 1, usually(1_000, 100), 3
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=N, seed=714)
 X, y = ROWS[:]
 NUMBERS = np.arange(N)
@@ -74,7 +75,7 @@ def of_planted():
         how={"epochs": 3, "ranks": True, "resume": lambda k: resumed(k, world=WORLD)},
     )
     with tempfile.TemporaryDirectory() as folder:
-        many = planted.regression([2.0, -3.4], 4.2, n=300_007)
+        many = planted.regression([2.0, -3.4], 4.2, n=usually(300_007, 3_007))
         planted.write(many, folder)
         disk = planted.open(folder)
         loader = planted.Loader(disk, 256, seed=SEED)
@@ -176,10 +177,10 @@ def of_tensorflow():
         tf.random.set_seed(SEED)
         return shuffled(BUFFER)
 
-    for buffer in (100, BUFFER, 5_000, N):
+    for buffer in (100, BUFFER, usually(5_000, 500), N):
         yield Case(f"tf.data, shuffle({buffer})", shuffled(buffer), how={"epochs": 3})
     yield Case(f"tf.data, shuffle({BUFFER}), saved iterator", fresh, how={"resume": resumed})
-    n = 65_537
+    n = usually(65_537, 1_025)
     key = tf.constant([SEED, 2], tf.uint32)
     keyed = tf.data.Dataset.range(n).map(
         lambda i: tf.random.experimental.index_shuffle(i, key, tf.constant(n - 1, tf.int64))
@@ -228,7 +229,7 @@ def of_grain():
         lambda epoch: np.array([thrice[i] for i in range(N * epoch, N * (epoch + 1))]).reshape(-1, 1),
         how={"epochs": 3},
     )
-    for n in (65_536, 65_537, 1_048_576, 1_048_577):
+    for n in usually((65_536, 65_537, 1_048_576, 1_048_577), (1_024, 1_025)):
         rows = planted.regression([1.0], n=n)
         data = shuffled(rows)
         yield Case(f"MapDataset.shuffle of {n:_}", np.array_split([data[i] for i in range(n)], n // B), rows)
@@ -397,6 +398,7 @@ HEAD = (
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
+    add_smoke(parser)
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")

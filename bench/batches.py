@@ -11,9 +11,9 @@ from statistics import median
 import numpy as np
 
 import planted
-from compare import Contestant, compare, machine, options, table, take_turns, write
+from compare import Contestant, compare, machine, options, table, take_turns, usually, write
 
-ROWS, FEATURES, BATCH = 1 << 20, 16, 256
+ROWS, FEATURES, BATCH = 1 << usually(20, 12), 16, 256
 SIZES = (1, 4, 32, 256, 2_048, 16_384, 65_536)
 WIDTHS = (1, 4, 16, 64, 256, 1_024, 4_096)
 VALUES = ROWS * FEATURES  # in each data set, however many features
@@ -169,9 +169,10 @@ def parts(repeats):
 
 def resumes(repeats):
     rows = computed()
+    last = ROWS // HUGE_BATCH
     sources = {
         "computed, 10^12 rows": (planted.regression(planted.weights(FEATURES, seed=1), n=HUGE), HUGE_BATCH, POSITIONS),
-        "from memory, 2^20 rows": (rows.materialize(), HUGE_BATCH, (0, 10, 5_000, 10_485)),
+        f"from memory, {ROWS:_} rows": (rows.materialize(), HUGE_BATCH, (0, 10, last // 2, last)),
     }
     several = []
     for name, (source, size, positions) in sources.items():

@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import platform
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,14 +25,24 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-PAUSE = 0.3  # seconds between turns
-TURN = 0.2  # seconds that a turn lasts at least: what takes less is called again, and the time is that of a call
+T = TypeVar("T")
+
+
+def usually(value: T, smoke: T) -> T:
+    """A size of a benchmark, and the tiny one with which ``--smoke`` only sees whether all of it still runs."""
+    return smoke if "--smoke" in sys.argv else value
+
+
+PAUSE = usually(0.3, 0.0)  # seconds between turns
+TURN = usually(
+    0.2, 0.0
+)  # seconds that a turn lasts at least: what takes less is called again, and the time is that of a call
 WIDTH = 140
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WAYS = ("medians", "rounds", "minima")  # to take a ratio; neighbours on the machine disturb the last one least
@@ -60,11 +71,19 @@ class Rounds(NamedTuple):
 def options(description: str, add: Callable[[argparse.ArgumentParser], Any] | None = None) -> argparse.Namespace:
     """What all scripts are given, and what `add` adds for one of them."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--repeats", type=int, default=7, help="rounds that are measured, after one that is not")
+    default = usually(7, 1)
+    parser.add_argument("--repeats", type=int, default=default, help="rounds that are measured, after one that is not")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
+    add_smoke(parser)
     if add is not None:
         add(parser)
     return parser.parse_args()
+
+
+def add_smoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny sizes, one round: whether it runs; the times say nothing"
+    )
 
 
 # ---- the machine ----------------------------------------------------------------------------------------------
@@ -113,12 +132,13 @@ def cores_worth(samples: int = 3) -> float:
 
 
 def take_turns(contestants: Sequence[Contestant], repeats: int) -> Rounds:
-    """Time each contestant once a round; a warm-up round goes before and is forgotten."""
+    """Time each contestant once a round, in each round another one first; a warm-up round is not counted."""
     rounds = Rounds({each.name: [] for each in contestants}, [])
     calls = itertools.count()
-    for turn in range(repeats + 1):
+    for turn in range(usually(0, 1), repeats + 1):
         worths = []
-        for each in contestants:
+        first = turn % len(contestants)
+        for each in (*contestants[first:], *contestants[:first]):
             gc.collect()
             time.sleep(PAUSE)
             worths.append(cores_worth())
@@ -162,8 +182,8 @@ def report(
     pairs = [(our, peer) for our in contestants if our.ours for peer in contestants if not peer.ours]
     ratios = [_ratio(our, peer, rounds) for our, peer in pairs]
     table(
-        ["ours", "against", "of medians", "median of rounds", "of minima", "target", "verdict"],
-        [(r["ours"], r["peer"], *(_times(r[k]) for k in WAYS), *verdict(r["target"], r["met"])) for r in ratios],
+        ["ours", "against", "of medians", "median of rounds", "rounds", "of minima", "target", "verdict"],
+        [_line(ratio) for ratio in ratios],
     )
     rows = {each.name: each.rows for each in contestants}
     return {"title": title, **rounds._asdict(), "rows": rows, "ratios": ratios}
@@ -188,6 +208,12 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
+def _line(ratio: dict[str, Any]) -> list[str]:
+    medians, rounds, minima = (_times(ratio[way]) for way in WAYS)
+    spread = " to ".join(map(_times, ratio["spread"]))
+    return [ratio["ours"], ratio["peer"], medians, rounds, spread, minima, *verdict(ratio["target"], ratio["met"])]
+
+
 def _ratio(our: Contestant, peer: Contestant, rounds: Rounds) -> dict[str, Any]:
     """Ours against a peer, a row: how many times as fast. A target is met if medians and rounds both say so."""
     ours = [t / our.rows for t in rounds.seconds[our.name]]
@@ -195,7 +221,8 @@ def _ratio(our: Contestant, peer: Contestant, rounds: Rounds) -> dict[str, Any]:
     by_round = [t / o for o, t in zip(ours, theirs, strict=True)]
     ways = dict(zip(WAYS, (median(theirs) / median(ours), median(by_round), min(theirs) / min(ours)), strict=True))
     met = None if peer.target is None else min(ways["medians"], ways["rounds"]) >= peer.target
-    return {"ours": our.name, "peer": peer.name, **ways, "target": peer.target, "met": met}
+    spread = (min(by_round), max(by_round))
+    return {"ours": our.name, "peer": peer.name, **ways, "spread": spread, "target": peer.target, "met": met}
 
 
 # ---- what is printed and kept ---------------------------------------------------------------------------------

@@ -19,11 +19,10 @@ from statistics import median
 import numpy as np
 
 import planted
-from compare import Contestant, compare, machine, options, report, table, take_turns, verdict, write
+from compare import Contestant, compare, machine, options, report, table, take_turns, usually, verdict, write
 from disk_cold import MEMORY, cold
 from disk_files import cached, in_order, on_a_disk, settle, write_files
-from disk_peers import TARGETS as PEERS
-from disk_peers import digest, peers
+from disk_peers import LIBRARIES, digest, peers
 
 PARTS = ("cold", "warm", "peers", "write", "verify")
 BATCH, FEATURES = 256, 16
@@ -36,9 +35,9 @@ SPEEDS = {"planted, shuffled": 1.0}  # GB/s wanted
 
 def add_options(parser):
     parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; all by default")
-    parser.add_argument("--gib", type=float, default=4, help="size of the rows on disk")
+    parser.add_argument("--gib", type=float, default=usually(4, 2**-11), help="size of the rows on disk")
     parser.add_argument("--dir", type=Path, help="where the files go while it runs, on a disk; else the temporary one")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=[*PEERS], help="those to compare with")
+    parser.add_argument("--peers", nargs="+", choices=LIBRARIES, default=[*LIBRARIES], help="those to compare with")
 
 
 def computed(gib):
@@ -184,7 +183,7 @@ def main():
     if sys.platform != "linux":
         sys.exit("measured on Linux only: elsewhere the page cache cannot be emptied by whoever likes")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # files are removed then too
-    facts = machine(*(["torch", "mosaicml-streaming", "datasets", "tensorflow-cpu"] if "peers" in parts else []))
+    facts = machine(*(name for peer in given.peers for name in LIBRARIES[peer] if "peers" in parts))
     with tempfile.TemporaryDirectory(dir=given.dir, prefix="planted-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if not on_a_disk(folder):

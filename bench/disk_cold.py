@@ -42,7 +42,8 @@ def capped(folder, verify):
 
     import planted
 
-    epoch(planted.open(folder).split(FEW)[0])
+    rows = planted.open(folder)
+    epoch(rows.split(min(FEW, len(rows)))[0])
     limit = memory("VmSize:") + CAP
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:

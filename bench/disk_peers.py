@@ -18,15 +18,16 @@ from types import ModuleType
 import numpy as np
 
 import planted
-from compare import Contestant, compare, fastest
+from compare import Contestant, compare, fastest, usually
 
 BATCH = 256
 BUFFER = 10_000  # rows that peers mix at a time; planted mixes some millions
 FILES = 16
+LIBRARIES = {"MosaicML": ["torch", "mosaicml-streaming"], "tf.data": ["tensorflow-cpu"], "Hugging Face": ["datasets"]}
 TARGETS = {"MosaicML": 50, "tf.data": 20, "Hugging Face": 20}
 # Rows that the slow ones read: times are taken per row. So many are a second's work and more.
 ROWS = {"MosaicML": 1 << 16, "tf.data": 1 << 19, "Hugging Face": 1 << 20}
-FEWER = 1 << 18
+FEWER = 1 << usually(18, 10)
 
 
 def through(name, batches, rows, **settings):

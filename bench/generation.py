@@ -5,9 +5,9 @@ import torch
 from sklearn.datasets import make_regression
 
 import planted
-from compare import Contestant, compare, machine, options, write
+from compare import Contestant, compare, machine, options, usually, write
 
-ROWS, FEATURES, B, NOISE = 10**6, 16, 4.2, 0.01
+ROWS, FEATURES, B, NOISE = usually(10**6, 10**3), 16, 4.2, 0.01
 W = planted.weights(FEATURES, seed=1)
 
 

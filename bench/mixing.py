@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 import planted
+from compare import add_smoke, usually
 from planted._order import plan_pool, variance_ratio
 
 FEATURES, BATCH, SHARDS, LR = 16, 256, 16, 0.01
@@ -91,10 +92,11 @@ def picture(path, curves, epochs):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=float, default=16e6)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--rows", type=float, default=usually(16e6, 2e4))
+    parser.add_argument("--epochs", type=int, default=usually(3, 1))
+    parser.add_argument("--runs", type=int, default=usually(5, 1))
     parser.add_argument("--out", type=Path, default=Path("disk.png"))
+    add_smoke(parser)
     given = parser.parse_args()
     rows = planted.regression(planted.weights(FEATURES, seed=1), 4.2, noise=1.0, n=int(given.rows))
     with tempfile.TemporaryDirectory() as folder:

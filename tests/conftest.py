@@ -1,7 +1,7 @@
 """What all tests share: which frameworks a run must cover, which tests ask for one, and planted's own threads."""
 
 import gc
-import importlib
+import importlib.util
 import os
 import threading
 import time
@@ -43,6 +43,18 @@ def framework():
 def library():
     """A function that imports one of the other libraries that planted can do without: pyarrow, fsspec."""
     return load
+
+
+@pytest.fixture(scope="session")
+def needs():
+    """A function that skips a test whose processes need an absent library, unless the run was told to cover it."""
+
+    def check(*names):
+        for name in names:  # not imported here: all of them in one process take long, and get in each other's way
+            if name not in REQUIRED and importlib.util.find_spec(name) is None:
+                pytest.skip(f"{name} is not installed")
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
 """The package as a whole: its names, and what importing it costs."""
 
+import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +95,14 @@ def test_the_version_is_that_of_the_metadata():
     from importlib.metadata import version
 
     assert version("planted") == planted.__version__
+
+
+def test_the_map_shows_each_room_with_the_first_line_of_its_face():
+    faces = Path(planted.__file__).parent.glob("_*/__init__.py")
+    rooms = {face.parent.name: ast.get_docstring(ast.parse(face.read_text(encoding="utf-8"))) for face in faces}
+    page = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^- `(_\w+)`: (.+)$", page, re.MULTILINE))
+    assert shown == {room: face.splitlines()[0] for room, face in rooms.items()}
 
 
 @pytest.mark.filterwarnings("ignore")  # theirs
