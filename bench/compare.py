@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
@@ -100,10 +100,17 @@ def machine(*libraries: str) -> dict[str, Any]:
         "cores": CORES,
         "python": platform.python_version(),
         "planted": planted.__version__,
-        **{name: version(name) for name in ("numpy", "numba", *libraries)},
+        **{name: _version(name) for name in ("numpy", "numba", *libraries)},
     }
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     return facts
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return version(f"{name}-cpu")  # as TensorFlow's smaller package is called
 
 
 def _cpu_model() -> str:

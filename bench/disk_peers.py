@@ -23,7 +23,7 @@ from compare import Contestant, compare, fastest, usually
 BATCH = 256
 BUFFER = 10_000  # rows that peers mix at a time; planted mixes some millions
 FILES = 16
-LIBRARIES = {"MosaicML": ["torch", "mosaicml-streaming"], "tf.data": ["tensorflow-cpu"], "Hugging Face": ["datasets"]}
+LIBRARIES = {"MosaicML": ["torch", "mosaicml-streaming"], "tf.data": ["tensorflow"], "Hugging Face": ["datasets"]}
 TARGETS = {"MosaicML": 50, "tf.data": 20, "Hugging Face": 20}
 # Rows that the slow ones read: times are taken per row. So many are a second's work and more.
 ROWS = {"MosaicML": 1 << 16, "tf.data": 1 << 19, "Hugging Face": 1 << 20}

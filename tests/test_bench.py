@@ -47,4 +47,4 @@ def test_a_benchmark_runs(tmp_path, needs, words, libraries):
     if "is held in memory" in done.stderr:
         pytest.skip("a temporary folder in memory: disk.py measures disks")
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
-    assert "|" in done.stdout  # a table
+    assert done.stdout
