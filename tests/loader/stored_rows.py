@@ -56,7 +56,7 @@ class Stored:
             self.loaded.append((start, stop))
         return min(self.at_once, len(indices))
 
-    def expect(self, blocks, indices):
+    def readahead(self, blocks, indices):
         self.expected += map(blocks.bounds, indices.tolist())
 
 

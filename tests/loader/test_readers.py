@@ -142,20 +142,20 @@ def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(thread
     order = order_of(loader, 0)
     last = order.blocks.bounds(int(order.pool_at(0).blocks[-1]))[0]
     failed = threading.Event()
-    expect = source.expect
+    readahead = source.readahead
 
     def fail(blocks, indices):
         if len(source.expected) >= 8 + len(order.pool_at(0).blocks) - 1:  # pool 0 has been given to readers
             failed.set()
             raise OSError("no such file")
-        expect(blocks, indices)
+        readahead(blocks, indices)
 
     def wait(start):
         if start == last:
             assert failed.wait(30)
             time.sleep(0.05)
 
-    source.expect, source.before = fail, wait
+    source.readahead, source.before = fail, wait
     seen = []
     with pytest.raises(OSError, match="no such file"):
         for _, _, index in loader:
@@ -169,14 +169,14 @@ def test_an_error_while_expecting_reaches_the_caller(prefetch, threads, monkeypa
     """Whatever the rows raise in a reader's thread; and what was loaded before it is delivered."""
     monkeypatch.setattr(_pool, "READAHEAD", (4, 1 << 20))
     source = stored(400, 5)
-    expect, calls = source.expect, itertools.count()
+    readahead, calls = source.readahead, itertools.count()
 
     def fail(blocks, indices):
         if next(calls) == 12:
             raise OSError("no such file")
-        expect(blocks, indices)
+        readahead(blocks, indices)
 
-    source.expect = fail
+    source.readahead = fail
     seen = []
     with pytest.raises(OSError, match="no such file"):
         for _, _, index in planted.Loader(source, 4, with_index=True, memory=memory_for(16, source), prefetch=prefetch):
@@ -190,7 +190,7 @@ def test_an_error_while_expecting_reaches_the_caller(prefetch, threads, monkeypa
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_an_error_at_once(prefetch, threads):
     source = stored(400, 5)
-    source.expect = None
+    source.readahead = None
     for _ in range(2):
         with pytest.raises(TypeError, match="not callable"):
             list(planted.Loader(source, 4, memory=memory_for(16, source), prefetch=prefetch))

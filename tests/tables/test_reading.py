@@ -103,7 +103,7 @@ def test_any_files_in_any_batches_are_the_same_rows(framework, name, sizes, batc
                 for index in range(len(blocks)):
                     lo, hi = blocks.bounds(index)
                     out = np.empty((hi - lo, features + 1), dtype)
-                    part.expect(blocks, np.array([index]))
+                    part.readahead(blocks, np.array([index]))
                     assert part.load(blocks, np.array([index]), out, np.array([0])) == 1
                     np.testing.assert_array_equal(out[:, :-1], X[at + lo : at + hi])
                     np.testing.assert_array_equal(out[:, -1:], y[at + lo : at + hi])

@@ -60,7 +60,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
             self.shards.read(lo, hi, arena[place : place + hi - lo])
         return max(1, read)
 
-    def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
+    def readahead(self, blocks: Blocks, indices: RowNumbers) -> None:
         """Start to read blocks in the background."""
         los = self.first + blocks.starts(indices)
         self.shards.readahead_pieces(los, los + blocks.sizes(indices))

@@ -220,7 +220,7 @@ class PoolReader:
         with self._turn:
             if more := list(itertools.islice(self._planned, max(0, self._window - self._ahead))):
                 self._ahead += len(more)
-                self._rows.expect(self._order.blocks, np.array(more, np.int64))
+                self._rows.readahead(self._order.blocks, np.array(more, np.int64))
             if not self._queue:
                 return None
             loading = self._queue[0]

@@ -151,6 +151,6 @@ class BlockRows(Protocol):
         """
         ...
 
-    def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
+    def readahead(self, blocks: Blocks, indices: RowNumbers) -> None:
         """Called before these blocks are loaded, so that the storage may read ahead; cheap, and may do nothing."""
         ...

@@ -120,7 +120,7 @@ class RowMajor(Part):
         columns = [rows[key] if self.record.names else rows[:, key] for key in self.wanted]
         fill(out, [column.reshape(hi - lo, -1) for column in columns])
 
-    def expect(self, file: File, lo: int, hi: int) -> None:
+    def readahead(self, file: File, lo: int, hi: int) -> None:
         """Let the system read ahead."""
         row_bytes = self.record.itemsize * self.numbers
         file.readahead(self.offset + lo * row_bytes, (hi - lo) * row_bytes)
@@ -147,7 +147,7 @@ class ColumnMajor(Part):
             columns.append(content.view(self.record)[:, None])
         fill(out, columns)
 
-    def expect(self, file: File, lo: int, hi: int) -> None:
+    def readahead(self, file: File, lo: int, hi: int) -> None:
         """Let the system read ahead."""
         for place in self.places:
             file.readahead(self._at(place, lo), (hi - lo) * self.record.itemsize)

@@ -45,8 +45,8 @@ class Part(ABC):
         In `idle` a part keeps what it can use again while the file is open; several threads take from it.
         """
 
-    def expect(self, file: File, lo: int, hi: int) -> None:  # noqa: B027 -- most formats have nothing to do
-        """Say that these rows will soon be read."""
+    def readahead(self, file: File, lo: int, hi: int) -> None:  # noqa: B027 -- most formats have nothing to do
+        """Called before these rows are read."""
 
 
 class Opened(NamedTuple):

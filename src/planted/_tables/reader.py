@@ -86,11 +86,11 @@ class TableReader:
 
     # ---- reading ----
 
-    def expect(self, lo: int, hi: int) -> None:
-        """Say that these rows will soon be read."""
+    def readahead(self, lo: int, hi: int) -> None:
+        """Called before these rows are read."""
         if self.direct:
             for i, a, b in self._files_of(lo, hi):
-                self.parts[i].expect(self._file(i)[0], a, b)
+                self.parts[i].readahead(self._file(i)[0], a, b)
 
     def read(self, lo: int, hi: int, out: FloatArray) -> None:
         """Rows `lo` to `hi` into `out`, C-contiguous, shape (rows, features + 1), the response last."""

@@ -83,11 +83,11 @@ class TableRows(RealRows, LazyRows["HeldTableRows"]):
         self.table.read(self.first + lo, self.first + hi, arena[place : place + hi - lo])
         return 1
 
-    def expect(self, blocks: Blocks, indices: RowNumbers) -> None:
-        """Say that blocks will soon be loaded."""
+    def readahead(self, blocks: Blocks, indices: RowNumbers) -> None:
+        """Called before these blocks are loaded."""
         for index in indices.tolist():
             lo, hi = blocks.bounds(index)
-            self.table.expect(self.first + lo, self.first + hi)
+            self.table.readahead(self.first + lo, self.first + hi)
 
     # ---- row by row ----
 
@@ -112,7 +112,7 @@ class TableRows(RealRows, LazyRows["HeldTableRows"]):
         for k, (lo, hi) in enumerate(spans):
             if not k % AHEAD_BLOCKS:
                 for ahead in spans[k : k + AHEAD_BLOCKS]:
-                    self.table.expect(*ahead)
+                    self.table.readahead(*ahead)
             wanted = slice(edges[k], edges[k + 1])
             some = self.table.block(lo, hi)[ascending[wanted] - lo]
             X[order[wanted]], y[order[wanted]] = some[:, :-1], some[:, -1:]
