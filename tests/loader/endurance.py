@@ -8,7 +8,7 @@ the stacks of all threads.
 
 `test_endurance.py` runs a part; this runs all of it, in some minutes:
 
-    python tests/endurance.py --seed 1 --out docs/endurance.png
+    python tests/loader/endurance.py --seed 1 --out docs/endurance.png
 """
 
 import argparse

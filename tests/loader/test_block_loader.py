@@ -14,7 +14,7 @@ from stored_rows import ROW_BYTES, TRUTH, Stored, memory_for, numbers, order_of,
 
 import planted
 from planted._errors import InvalidTypeError, InvalidValueError, StateError
-from planted._loader import pool as _pool
+from planted._loader import pool
 
 pytestmark = pytest.mark.threads
 
@@ -125,7 +125,7 @@ def test_memory_stays_within_the_budget(monkeypatch, slots):
         made["arena" if shape[-1] == 3 else "chunk"] = max(made["chunk"], array.nbytes)
         return array
 
-    monkeypatch.setattr(_pool, "empty", empty)
+    monkeypatch.setattr(pool, "empty", empty)
     loader = planted.Loader(source, 1, memory=budget)
     for _ in loader:
         pass
@@ -146,7 +146,7 @@ def test_readers_stay_behind_the_pools_that_are_in_use():
         time.sleep(0.01)
     time.sleep(0.05)
     assert len(source.loaded) == 40
-    assert len(source.expected) == min(len(source.partition()), 40 + _pool.READAHEAD[0])
+    assert len(source.expected) == min(len(source.partition()), 40 + pool.READAHEAD[0])
     assert loader._plan.pool == 26
     iterator.close()
 

@@ -1,6 +1,6 @@
 """Under load: each row once, nothing that waits for ever, and memory, threads and files flat.
 
-The phases themselves are in `endurance.py`, which also runs far more of them: `python tests/endurance.py --help`.
+The phases are in `endurance.py`, which can run many more of them: `python tests/loader/endurance.py --help`.
 """
 
 import json
@@ -13,7 +13,7 @@ import endurance
 import pytest
 
 HERE = Path(__file__).resolve().parent
-SEED = 1  # of all phases; `python tests/endurance.py --seed` takes others
+SEED = 1  # of all phases; `python tests/loader/endurance.py --seed` takes others
 MIB_MORE = 16  # a long run allows 4
 LEAST = {"from memory": 60_000, "on demand": 60_000, "small epochs": 16_000, "disk epochs": 15_000}  # batches
 

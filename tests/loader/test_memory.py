@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from planted._machine import memory as _memory
+from planted._machine import memory
 from planted._machine.memory import empty
 
 FLOAT32 = np.dtype("float32")
@@ -17,7 +17,7 @@ FLOAT32 = np.dtype("float32")
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     """Each test has a store of its own."""
-    monkeypatch.setattr(_memory, "_store", _memory._Store())
+    monkeypatch.setattr(memory, "_store", memory._Store())
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 1000, 5000, 20_000, 3_000_000])
@@ -27,11 +27,11 @@ def test_an_empty_array_is_aligned_writable_and_of_the_shape_asked_for(rows):
     assert array.flags.c_contiguous
     assert array.flags.writeable
     if rows:
-        assert array.ctypes.data % _memory.CACHE_LINE == 0
+        assert array.ctypes.data % memory.CACHE_LINE == 0
         array[:] = 1
 
 
-@pytest.mark.parametrize("rows", [1024, 5000, _memory.LARGEST // 64])
+@pytest.mark.parametrize("rows", [1024, 5000, memory.LARGEST // 64])
 def test_a_block_is_used_again_once_the_last_view_is_gone(rows):
     array = empty((rows, 16), FLOAT32)
     address = array.ctypes.data
@@ -61,14 +61,14 @@ def test_a_tensor_holds_its_block(torch):
 
 def kept():
     """How many bytes wait to be used again."""
-    return sum(loan.buffer.nbytes for free in _memory._store.free.values() for loan in free)
+    return sum(loan.buffer.nbytes for free in memory._store.free.values() for loan in free)
 
 
 def test_the_store_is_bounded():
     """Whatever sizes come and go, what is kept is under the limit when the next is asked for, and a size is kept."""
     for rows in range(5000, 5300):
         arrays = [empty((rows, 16), FLOAT32) for _ in range(3)]
-        assert kept() <= _memory.KEPT_BYTES
+        assert kept() <= memory.KEPT_BYTES
         del arrays
         assert kept() > 3 * 5000 * 64
 
@@ -77,11 +77,11 @@ def test_many_blocks_given_back_at_once_are_not_all_kept():
     arrays = [empty((1 << 18, 16), FLOAT32) for _ in range(12)]  # 16 MiB each, and no page of them touched
     arrays += [empty((1 << 17, 16), FLOAT32) for _ in range(20)]
     del arrays
-    assert 0.8 * _memory.KEPT_BYTES < kept() <= 2 * _memory.KEPT_BYTES  # each size
+    assert 0.8 * memory.KEPT_BYTES < kept() <= 2 * memory.KEPT_BYTES  # each size
     array = empty((5000, 16), FLOAT32)
     assert kept() == 0
     del array
-    assert kept() == 5000 * 64 + _memory.CACHE_LINE
+    assert kept() == 5000 * 64 + memory.CACHE_LINE
 
 
 def test_a_block_comes_back_without_a_line_of_python():
@@ -101,7 +101,7 @@ def interrupted(stop):
     lines = itertools.count()
 
     def trace(frame, event, _):
-        if event == "line" and frame.f_code.co_filename == _memory.__file__ and next(lines) == stop:
+        if event == "line" and frame.f_code.co_filename == memory.__file__ and next(lines) == stop:
             raise KeyboardInterrupt
         return trace
 
@@ -131,9 +131,9 @@ def test_a_loan_may_be_interrupted_anywhere():
 def test_a_loan_without_a_block_is_passed_over():
     """As a handler would leave it that raised between the two lines, if the owner went first."""
     array = empty((5000, 16), FLOAT32)
-    (free,) = _memory._store.free.values()
+    (free,) = memory._store.free.values()
     owner = type("Owner", (), {})()
-    loan = _memory._Loan(owner, free.append)
+    loan = memory._Loan(owner, free.append)
     del owner
     assert free.pop() is loan
     free.append(loan)

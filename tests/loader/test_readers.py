@@ -17,7 +17,7 @@ import pytest
 from stored_rows import memory_for, order_of, stored
 
 import planted
-from planted._loader import pool as _pool
+from planted._loader import pool
 
 pytestmark = pytest.mark.threads
 
@@ -121,7 +121,7 @@ def test_of_two_errors_that_of_the_earlier_pool_is_raised(late, threads):
             raise DamagedError(f"pool {which}")
 
     source.before = fail
-    reader = _pool.PoolReader(source, order, loader._plan.slots, [range(10), range(60, 70)])
+    reader = pool.PoolReader(source, order, loader._plan.slots, [range(10), range(60, 70)])
     requests = [reader.request(range(10)), reader.request(range(60, 70))]
     for thread in reader._threads:
         thread.join()
@@ -136,7 +136,7 @@ def test_of_two_errors_that_of_the_earlier_pool_is_raised(late, threads):
 
 def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(threads, monkeypatch):
     """The rows cannot say which blocks are expected; the block that is still on its way arrives all the same."""
-    monkeypatch.setattr(_pool, "READAHEAD", (8, 1 << 20))
+    monkeypatch.setattr(pool, "READAHEAD", (8, 1 << 20))
     source = stored(400, 5)
     loader = planted.Loader(source, 4, with_index=True, memory=memory_for(16, source), prefetch=0)
     order = order_of(loader, 0)
@@ -167,7 +167,7 @@ def test_a_pool_whose_loads_are_under_way_when_another_fails_is_delivered(thread
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_an_error_while_expecting_reaches_the_caller(prefetch, threads, monkeypatch):
     """Whatever the rows raise in a reader's thread; and what was loaded before it is delivered."""
-    monkeypatch.setattr(_pool, "READAHEAD", (4, 1 << 20))
+    monkeypatch.setattr(pool, "READAHEAD", (4, 1 << 20))
     source = stored(400, 5)
     readahead, calls = source.readahead, itertools.count()
 
@@ -317,8 +317,8 @@ def test_a_loader_works_in_a_forked_child(monkeypatch):
     source = stored(3000, 10)
     loader = planted.Loader(source, 10, memory=memory_for(20, source), prefetch=0)
     reader, held, forked = [], threading.Event(), threading.Event()
-    start = _pool.PoolReader._start
-    monkeypatch.setattr(_pool.PoolReader, "_start", lambda self: reader.append(self) or start(self))
+    start = pool.PoolReader._start
+    monkeypatch.setattr(pool.PoolReader, "_start", lambda self: reader.append(self) or start(self))
     iterator = iter(loader)
     next(iterator)
 

@@ -18,9 +18,8 @@ import pytest
 from stored_rows import memory_for, order_of, stored
 
 import planted
-from planted._loader import chunks as _chunks
+from planted._loader import chunks, pool
 from planted._loader import loader as _loader
-from planted._loader import pool as _pool
 from planted._machine import workers as _workers
 from planted._machine.workers import Notifier, Workers
 
@@ -279,7 +278,7 @@ def test_an_interrupt_at_every_call_while_it_closes(monkeypatch, threads):
     monkeypatch.setattr(_loader, "CHUNK_BYTES", 400)
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # raised while an iterator is dropped, it is lost
     source = stored(400, 10)
-    files = {_workers.__file__, _chunks.__file__, _loader.__file__, _pool.__file__}
+    files = {_workers.__file__, chunks.__file__, _loader.__file__, pool.__file__}
     for prefetch in (0, 2):
         loader = planted.Loader(source, 10, memory=memory_for(8, source), prefetch=prefetch)
         for stop in range(100):
