@@ -7,10 +7,10 @@ from planted._disk.formats import BLOCK_BYTES
 
 
 @pytest.fixture(params=FORMATS)
-def file_format(request, framework):
+def file_format(request, library):
     """Each format whose library is here."""
     if request.param != "npy":
-        framework("pyarrow")
+        library("pyarrow")
     return request.param
 
 

@@ -136,8 +136,8 @@ def test_numpy_opens_the_shards(tmp_path):
     assert mapped.offset % 64 == 0
 
 
-def test_pyarrow_opens_the_arrow_files(tmp_path, framework):
-    pa = framework("pyarrow")
+def test_pyarrow_opens_the_arrow_files(tmp_path, library):
+    pa = library("pyarrow")
     rows = planted.rows(TRUTH, 2_000)
     planted.write(rows, tmp_path, format="arrow", shard_bytes=10_000)
     tables = [pa.ipc.open_file(file).read_all() for file in shards(tmp_path, "arrow")]
@@ -148,10 +148,10 @@ def test_pyarrow_opens_the_arrow_files(tmp_path, framework):
     np.testing.assert_array_equal(table["y"].to_numpy(), rows.y[:, 0])
 
 
-def test_pyarrow_opens_the_parquet_files(tmp_path, framework, monkeypatch):
+def test_pyarrow_opens_the_parquet_files(tmp_path, library, monkeypatch):
     """Plain columns, one a feature, without a dictionary, which would inflate random numbers."""
-    framework("pyarrow")
-    parquet = framework("pyarrow.parquet")
+    library("pyarrow")
+    parquet = library("pyarrow.parquet")
     rows = planted.rows(TRUTH, 20_000, dtype="float64")
     monkeypatch.setitem(BLOCK_BYTES, "parquet", 1 << 17)
     planted.write(rows, tmp_path, format="parquet", shard_bytes=300_000)
@@ -352,9 +352,9 @@ def test_rows_that_are_open_at_the_end_of_a_program_end_silently(tmp_path):
     ],
     ids=["another dtype", "more features", "cut off", "empty", "twice"],
 )
-def test_an_arrow_block_that_is_not_of_the_plan_is_refused(tmp_path, framework, forge, message):
+def test_an_arrow_block_that_is_not_of_the_plan_is_refused(tmp_path, library, forge, message):
     """Though its checksums are right, as somebody may have made them: no memory is read that is not the block's."""
-    framework("pyarrow")
+    library("pyarrow")
     plan = planted.write(planted.rows(TRUTH, 100), tmp_path, format="arrow").shards.plan
     (part,) = encoded(plan, 0)
     header, block, *_ = part.segments
@@ -376,9 +376,9 @@ def test_an_arrow_block_that_is_not_of_the_plan_is_refused(tmp_path, framework, 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed by the system there")
 @pytest.mark.parametrize("file_format", ["arrow", "parquet"])
-def test_no_thread_of_arrow_reads_a_block(tmp_path, file_format, framework):
+def test_no_thread_of_arrow_reads_a_block(tmp_path, file_format, library):
     """It would call Python code, perhaps when the program ends: pyarrow then aborts the process, now and then."""
-    framework("pyarrow")
+    library("pyarrow")
     planted.write(planted.rows(TRUTH, 2_000), tmp_path, format=file_format, shard_bytes=10_000)
     program = (
         "import pathlib, planted, pyarrow.parquet, time\n"

@@ -65,10 +65,10 @@ def shown(found):
 # ---- many faults of each kind -----------------------------------------------------------------------------------
 
 
-def test_writers_killed_at_random_moments(framework):
+def test_writers_killed_at_random_moments(library):
     """In an interpreter of its own: forking wants one without other threads."""
     with contextlib.suppress(pytest.skip.Exception):
-        framework("pyarrow")
+        library("pyarrow")
     command = [sys.executable, HERE / "faults.py", "--seed", str(SEED), "--kills", "100"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stderr
@@ -91,9 +91,9 @@ def test_writers_that_die_at_any_of_their_calls_to_the_system(quick):
 
 
 @pytest.mark.parametrize(("file_format", "count"), [("npy", 300), ("arrow", 150), ("parquet", 150)])
-def test_damaged_files_are_noticed_named_and_mended(quick, framework, file_format, count):
+def test_damaged_files_are_noticed_named_and_mended(quick, library, file_format, count):
     if file_format != "npy":
-        framework("pyarrow")
+        library("pyarrow")
     found = broken_files.flips(SEED, count, quick, file_format)
     shown(found)
     assert found["rounds"] >= count
@@ -216,9 +216,9 @@ OTHERS = [
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
 @pytest.mark.parametrize("left", ["all", "unfinished", "no plan", "a damaged plan", "one shard"])
-def test_other_rows_are_replaced_only_when_asked(tmp_path, framework, other, left):
+def test_other_rows_are_replaced_only_when_asked(tmp_path, library, other, left):
     if other.file_format != "npy":
-        framework("pyarrow")
+        library("pyarrow")
     case = Case("npy", 801)
     case.write(tmp_path)
     for name, content in FOREIGN.items():

@@ -275,10 +275,10 @@ def test_the_plan_is_read_as_strictly(fields):
 
 
 @pytest.mark.parametrize("file_format", ["npy", "arrow"])
-def test_as_many_rows_as_a_disk_could_hold_cost_nothing(tmp_path, fields, framework, file_format):
+def test_as_many_rows_as_a_disk_could_hold_cost_nothing(tmp_path, fields, library, file_format):
     """All is consistent but for the files: these are too small, which is found before anything is made."""
     if file_format == "arrow":
-        framework("pyarrow")
+        library("pyarrow")
     planted.write(ROWS, tmp_path, format=file_format, shard_bytes=SHARD)
     true = json.loads((tmp_path / MANIFEST).read_text())
     cut = {"block_rows": 2**22, "shard_blocks": 2**62}

@@ -69,8 +69,8 @@ class Place:
 
 
 @pytest.fixture
-def fsspec(framework):
-    return framework("fsspec")
+def fsspec(library):
+    return library("fsspec")
 
 
 @pytest.fixture
@@ -101,11 +101,11 @@ def elsewhere(fsspec, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def s3_server(framework):
+def s3_server(library):
     """A server that speaks as S3 does, on this machine."""
-    framework("s3fs")
+    library("s3fs")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = framework("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = library("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -113,10 +113,10 @@ def s3_server(framework):
 
 
 @pytest.fixture
-def s3(s3_server, framework):
+def s3(s3_server, library):
     """A folder in a bucket; nothing but the options says where it is, and with which keys."""
     storage_options = {**S3_SETTINGS, "endpoint_url": s3_server}
-    system = framework("s3fs").S3FileSystem(**storage_options)
+    system = library("s3fs").S3FileSystem(**storage_options)
     if not system.exists(BUCKET):
         system.mkdir(BUCKET)
     root = f"{BUCKET}/{uuid.uuid4().hex}/rows"
@@ -151,9 +151,9 @@ def same(disk, rows=ROWS):
 
 
 @pytest.mark.parametrize("file_format", ["npy", "arrow", "parquet"])
-def test_a_store_holds_the_bytes_of_a_folder(place, reference, framework, file_format):
+def test_a_store_holds_the_bytes_of_a_folder(place, reference, library, file_format):
     if file_format != "npy":
-        framework("pyarrow")
+        library("pyarrow")
     with pytest.raises(MissingError, match=r"there are no rows in .*://.*: write some with planted.write"):
         place.open()
     with pytest.raises(MissingError, match="there are no rows in"):

@@ -9,26 +9,26 @@ from planted._tables import part as _part
 
 
 @pytest.fixture(params=KINDS)
-def kind(request, framework):
+def kind(request, library):
     """Each way in which rows are kept, if its library is here."""
     found = KINDS[request.param]
     if found.library:
-        framework(found.library)
+        library(found.library)
     return found
 
 
 @pytest.fixture
-def pa(framework):
+def pa(library):
     """pyarrow, with Parquet and Feather."""
-    framework("pyarrow.parquet")
-    framework("pyarrow.feather")
-    return framework("pyarrow")
+    library("pyarrow.parquet")
+    library("pyarrow.feather")
+    return library("pyarrow")
 
 
 @pytest.fixture
-def memory(framework):
+def memory(library):
     """The file system in memory, of fsspec."""
-    system = framework("fsspec").filesystem("memory")
+    system = library("fsspec").filesystem("memory")
     yield system
     system.store.clear()
 

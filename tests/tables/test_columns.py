@@ -51,7 +51,7 @@ TYPES = {
 
 @pytest.mark.parametrize(("dtype", "stored"), [(dtype, stored) for dtype, types in TYPES.items() for stored in types])
 @pytest.mark.parametrize("suffix", ["npy", "arrow", "parquet"])
-def test_the_dtype_is_float32_if_that_holds_every_value(tmp_path, framework, suffix, dtype, stored):
+def test_the_dtype_is_float32_if_that_holds_every_value(tmp_path, library, suffix, dtype, stored):
     """Of the types of all columns that are wanted; and each value arrives."""
     if stored == "bool":
         values = np.array([False, True, True, False, True])
@@ -63,9 +63,9 @@ def test_the_dtype_is_float32_if_that_holds_every_value(tmp_path, framework, suf
     if suffix == "npy":
         np.save(tmp_path / "a.npy", table)
     else:
-        pa = framework("pyarrow")
-        framework("pyarrow.parquet")
-        framework("pyarrow.feather")
+        pa = library("pyarrow")
+        library("pyarrow.parquet")
+        library("pyarrow.feather")
         made = pa.table({name: np.ascontiguousarray(table[name]) for name in table.dtype.names})
         if suffix == "parquet" and stored == "float16" and int(pa.__version__.partition(".")[0]) < CHECKING:
             pytest.skip("this pyarrow does not write it")
@@ -213,16 +213,16 @@ def test_arrays_that_are_no_rows(tmp_path, array, error, message):
     ],
 )
 @pytest.mark.parametrize("suffix", ["npy", "arrow", "parquet"])
-def test_files_of_different_columns_are_refused(tmp_path, framework, suffix, other, message):
+def test_files_of_different_columns_are_refused(tmp_path, library, suffix, other, message):
     """The error names both files."""
     for name, types in (("a", {"a": "f4", "y": "f4"}), ("b", {"a": "f4", "y": "f4"}), ("c", other)):
         rows = np.zeros(5, [(key, *([kept] if isinstance(kept, str) else kept)) for key, kept in types.items()])
         if suffix == "npy":
             np.save(tmp_path / f"{name}.npy", rows)
             continue
-        pa = framework("pyarrow")
-        framework("pyarrow.parquet")
-        framework("pyarrow.feather")
+        pa = library("pyarrow")
+        library("pyarrow.parquet")
+        library("pyarrow.feather")
         columns = {
             key: pa.array(rows[key])
             if rows[key].ndim == 1
@@ -345,9 +345,9 @@ def columns_of_all_types(pa, n):
 
 @hypothesis_settings(max_examples=30)
 @given(st.data(), st.integers(1, 50), st.integers(1, 60), st.sampled_from([None, "lz4", "zstd"]), st.booleans())
-def test_columns_are_found_among_those_of_all_types(framework, data, n, batch, compression, stream):
+def test_columns_are_found_among_those_of_all_types(library, data, n, batch, compression, stream):
     """Against pyarrow's own reading."""
-    pa = framework("pyarrow")
+    pa = library("pyarrow")
     known = columns_of_all_types(pa, n)
     names = data.draw(st.lists(st.sampled_from(sorted(known)), unique=True))
     X, y = arrays(n, 4)

@@ -169,8 +169,8 @@ def test_a_batch_that_has_more_rows_than_its_bytes_can_hold(tmp_path, pa, compre
         opened(kind, path)[3]
 
 
-def test_old_feather_and_other_files_are_told_apart(tmp_path, framework):
-    framework("pyarrow")
+def test_old_feather_and_other_files_are_told_apart(tmp_path, library):
+    library("pyarrow")
     for content, message in (
         (b"FEA1" + bytes(40), "Feather's version 1: write it again"),
         (b"PAR1" + bytes(40), "is no Arrow IPC file: name another, or say its format="),

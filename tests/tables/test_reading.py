@@ -77,11 +77,11 @@ def test_rows_that_are_materialised_are_the_same(tmp_path, kind):
     st.integers(1, 2000),
     st.data(),
 )
-def test_any_files_in_any_batches_are_the_same_rows(framework, name, sizes, batch, features, dtype, block_bytes, data):
+def test_any_files_in_any_batches_are_the_same_rows(library, name, sizes, batch, features, dtype, block_bytes, data):
     """However files and batches are cut, and however rows are asked for; blocks of any size are read whole."""
     kind = KINDS[name]
     if kind.library:
-        framework(kind.library)
+        library(kind.library)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(_part, "BLOCK_BYTES", block_bytes)
         patch.setattr("planted._tables.npy.BLOCK_BYTES", block_bytes)
@@ -109,9 +109,9 @@ def test_any_files_in_any_batches_are_the_same_rows(framework, name, sizes, batc
                     np.testing.assert_array_equal(out[:, -1:], y[at + lo : at + hi])
 
 
-def test_what_planted_writes_is_a_table(tmp_path, framework):
+def test_what_planted_writes_is_a_table(tmp_path, library):
     """The computed rows, read without their manifest."""
-    framework("pyarrow")
+    library("pyarrow")
     rows = planted.regression([1.0, 2.0, 3.0], n=5_000, seed=2)
     columns = {"npy": {"response": -1}, "parquet": {"response": "y"}, "arrow": {"features": ["x"], "response": "y"}}
     for name, wanted in columns.items():
