@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import planted
 from planted._disk.formats import BLOCK_BYTES, Segments, decode, encoded
 from planted._disk.shards import Shards, drop_oldest
-from planted._disk.storage import LocalFolder, are_cached, read_pieces, readahead_pieces
+from planted._disk.storage import LocalFolder, are_cached, read_pieces
 from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
 from planted._order import BlockOrder, plan_pool
 
@@ -267,12 +267,9 @@ def test_pieces_are_read_into_their_places(tmp_path):
 
 def test_pieces_of_files_without_a_descriptor_are_for_others(tmp_path):
     _, files, offsets, sizes = open_pieces(tmp_path, 2, seed=2)
-    other = SimpleNamespace(descriptor=None, readahead=lambda offset, size: expected.append((offset, size)))
-    expected = []
+    other = SimpleNamespace(descriptor=None)
     assert read_pieces([files[0], other], offsets, sizes, offsets) == 0
     assert not are_cached([files[0], other], offsets)
-    readahead_pieces([other, files[0], other], np.array([5, 6, 7]), np.array([1, 2, 3]))
-    assert expected == [(5, 1), (7, 3)]
 
 
 def resident(path):
@@ -299,7 +296,8 @@ def test_what_the_system_has_in_its_cache_is_known_and_what_is_expected_gets_the
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     if resident(path).any():
         pytest.skip("this file system keeps everything in memory")
-    readahead_pieces(files, offsets, sizes)
+    for file, offset, size in zip(files, offsets, sizes, strict=True):
+        file.readahead(int(offset), int(size))
     pages = np.zeros(content.size, bool)
     for offset, size in zip(offsets, sizes, strict=True):
         pages[offset : offset + size] = True

@@ -8,7 +8,7 @@ import numpy as np
 from planted._disk.checksums import ChecksumTable, checksum, read_table
 from planted._disk.formats import Segments, decode, file_size, npy_offset
 from planted._disk.manifest import Manifest, Plan
-from planted._disk.storage import File, Folder, are_cached, read_pieces, readahead_pieces
+from planted._disk.storage import File, Folder, are_cached, read_pieces
 from planted._errors import DamagedError, MissingError, StorageError
 from planted._machine import empty
 from planted._types import FloatArray, RowNumbers
@@ -92,7 +92,8 @@ class Shards:
         with suppress(StorageError):  # reading it will raise the same
             files, offsets, _ = self._pieces(los[::SAMPLED], his[::SAMPLED])
             if not are_cached(files, offsets):
-                readahead_pieces(*self._pieces(los, his))
+                for file, offset, size in zip(*self._pieces(los, his), strict=True):
+                    file.readahead(int(offset), int(size))
 
     def _pieces(self, los: RowNumbers, his: RowNumbers) -> tuple[list[File], RowNumbers, RowNumbers]:
         """Where pieces of one shard each lie: the .npy files, the first byte of each piece, and its size."""

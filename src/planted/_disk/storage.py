@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from planted._errors import DamagedError, MissingError, StorageError
 from planted._types import RowNumbers
@@ -266,12 +265,12 @@ def read_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers, addre
     Returns how many, from the first on, were read: 0 on another system or if a file is not of this machine; fewer than
     all if one cannot be read. `File.read_into` reads the next one, or says what is wrong with it.
     """
-    descriptors = _descriptors(files)
-    if descriptors is None or not hasattr(os, "pread"):
+    descriptors = [file.descriptor for file in files]
+    if None in descriptors or not hasattr(os, "pread") or sys.maxsize < 2**32:  # the C library may have 32-bit offsets
         return 0
-    from planted import _machine
+    from planted._machine import read_pieces as pread_pieces
 
-    return int(_machine.read_pieces(descriptors, offsets, sizes, addresses))
+    return int(pread_pieces(np.array(descriptors, np.int32), offsets, sizes, addresses))
 
 
 def are_cached(files: list[File], offsets: RowNumbers) -> bool:
@@ -286,18 +285,6 @@ def are_cached(files: list[File], offsets: RowNumbers) -> bool:
     except OSError:  # it would have to wait, or the file system cannot tell
         return False
     return True
-
-
-def readahead_pieces(files: list[File], offsets: RowNumbers, sizes: RowNumbers) -> None:
-    """Start to read these pieces in the background."""
-    for file, offset, size in zip(files, offsets.tolist(), sizes.tolist(), strict=True):
-        file.readahead(offset, size)
-
-
-def _descriptors(files: list[File]) -> npt.NDArray[np.int32] | None:
-    """For the C library; None if a file has none, or if the C library may not have 64-bit offsets."""
-    descriptors = [file.descriptor for file in files]
-    return None if None in descriptors or sys.maxsize < 2**32 else np.array(descriptors, np.int32)
 
 
 def _version_tag(found: os.stat_result) -> str:
