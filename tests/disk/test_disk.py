@@ -1,6 +1,7 @@
 """Rows on disk: the same values as computed, in files that others read too, opened by the manifest alone."""
 
 import ctypes
+import io
 import itertools
 import json
 import mmap
@@ -22,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import planted
-from planted._disk.formats import BLOCK_BYTES, Segments, decode, encoded
+from planted._disk.formats import BLOCK_BYTES, RangeFile, Segments, decode, encoded
 from planted._disk.shards import Shards, drop_oldest
 from planted._disk.storage import LocalFolder, are_cached, read_pieces
 from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
@@ -370,6 +371,19 @@ def test_an_arrow_block_that_is_not_of_the_plan_is_refused(tmp_path, library, fo
             0,
             out[:, : plan.truth.features + 1],
         )
+
+
+def test_only_the_segments_of_a_block_can_be_read():
+    """As pyarrow reads them: across their edges, from the end, and nothing that was not compared."""
+    whole = bytes(range(100))
+    file = RangeFile(Segments(100, [(0, whole[:10]), (10, whole[10:30]), (90, whole[90:])]))
+    assert (file.read(30), file.tell()) == (whole[:30], 30)
+    assert file.seek(-8, io.SEEK_END) == 92
+    assert (file.read(), file.read(5)) == (whole[92:], b"")
+    for first, size in ((30, 1), (25, 10), (80, 20)):
+        file.seek(first)
+        with pytest.raises(DamagedError, match=rf"bytes {first} to {first + size} were asked for, which are not of"):
+            file.read(size)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed by the system there")

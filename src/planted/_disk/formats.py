@@ -233,7 +233,7 @@ class Segments:
 
 
 class RangeFile(io.RawIOBase):
-    """A file as NumPy and pyarrow read one."""
+    """A file as NumPy and pyarrow read one, by ranges of bytes."""
 
     def __init__(self, file: File | Segments) -> None:
         self._file, self._at = file, 0
@@ -246,9 +246,6 @@ class RangeFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = offset + (0, self._at, self._file.size)[whence]
-        return self._at
-
-    def tell(self) -> int:
         return self._at
 
     def readinto(self, buffer: Any) -> int:

@@ -12,10 +12,10 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.lib import format as npy_format
 
-from planted._disk import File
+from planted._disk import File, RangeFile
 from planted._errors import DamagedError, InvalidValueError
 from planted._machine import empty
-from planted._tables.part import BLOCK_BYTES, Opened, Part, View, block_rows, fill, reading
+from planted._tables.part import BLOCK_BYTES, Opened, Part, block_rows, fill, reading
 from planted._tables.schema import Chosen, Column, Schema
 from planted._types import FloatArray
 
@@ -63,7 +63,7 @@ def npy(file: File, label: str) -> Opened:
 
 def _header(file: File, label: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """The shape, whether it is in Fortran's order, the type, and where the array begins."""
-    opened = io.BufferedReader(View(file), HEADER_BYTES)
+    opened = io.BufferedReader(RangeFile(file), HEADER_BYTES)
     try:
         version = npy_format.read_magic(opened)
     except ValueError:

@@ -5,7 +5,6 @@ and a program that ends meanwhile is aborted (26.0). No file is mapped into memo
 would end the process.
 """
 
-import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from planted._disk import File, LocalFile, pyarrow_for
+from planted._disk import File, LocalFile, RangeFile, pyarrow_for
 from planted._errors import DamagedError, InvalidValueError, PlantedError
 from planted._tables.schema import Chosen, Column, Schema
 from planted._types import FloatArray, RowNumbers
@@ -162,34 +161,11 @@ def fill(out: FloatArray, columns: Sequence[npt.NDArray[Any]]) -> None:
 def source(file: File) -> Any:
     """A file as pyarrow reads it."""
     if not isinstance(file, LocalFile):
-        return View(file)
+        return RangeFile(file)
     opened = pyarrow_for("arrow").OSFile(os.fspath(file.path))
     if not os.path.samestat(file.path.stat(), os.fstat(file.descriptor)):
         raise ValueError("it was replaced")
     return opened
-
-
-class View(io.RawIOBase):
-    """A file as Python reads one."""
-
-    def __init__(self, file: File) -> None:
-        self._file, self._at = file, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._file.size)[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        into = memoryview(buffer)[: max(0, self._file.size - self._at)]
-        self._file.read_into(into, self._at)
-        self._at += len(into)
-        return len(into)
 
 
 @contextmanager
