@@ -1,6 +1,5 @@
 """The examples of `docs/trainers.md` run as they stand there, each in a process of its own, and print what it says."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -47,16 +46,18 @@ def sections():
     return {title: section(title, text) for title, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def printed(code, needs, **environment):
-    """What the code prints; the test is skipped where a library is absent, unless the run was told to cover it."""
-    covered = os.environ.get("PLANTED_FRAMEWORKS", "").split(",")
-    for name in needs:  # not imported here: all of them in one process take long, and get in each other's way
-        if name not in covered and importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
-    command, environment = [sys.executable, "-c", code], {**os.environ, **QUIET, **environment}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+@pytest.fixture
+def printed(needs):
+    """A function that gives what code prints, in a process of its own."""
+
+    def run(code, libraries, **environment):
+        needs(*libraries)
+        command, environment = [sys.executable, "-c", code], {**os.environ, **QUIET, **environment}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run
 
 
 def test_there_is_an_example_for_each_trainer():
@@ -78,13 +79,13 @@ def imported(code):
 
 
 @pytest.mark.parametrize("title", TRAINERS)
-def test_an_example_prints_what_the_page_says(title):
+def test_an_example_prints_what_the_page_says(printed, title):
     example = sections()[title]
     assert printed(example.code, example.needs) == example.output
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_the_keras_example_runs_on_its_other_backends(backend):
+def test_the_keras_example_runs_on_its_other_backends(printed, backend):
     example = sections()["Keras"]
     assert printed(example.code, (*example.needs, backend), KERAS_BACKEND=backend) == example.output
 
@@ -99,7 +100,7 @@ def test_the_keras_example_runs_on_its_other_backends(backend):
         ("statsmodels", "sm.add_constant(X)", "X"),
     ],
 )
-def test_an_example_that_is_spoiled_fails_its_check(title, right, wrong):
+def test_an_example_that_is_spoiled_fails_its_check(printed, title, right, wrong):
     """So that the verdicts above are worth something."""
     example = sections()[title]
     assert example.code.count(right) == 1
