@@ -407,6 +407,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")  # of JAX, if another test has imported it
 def test_a_loader_works_in_a_forked_child():
     """Even while the parent iterates: the child makes threads of its own."""
     loader = planted.Loader(planted.rows(TRUTH, 200_000), 100)

@@ -312,6 +312,7 @@ print("done", flush=True)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")  # of JAX, if another test has imported it
 def test_a_loader_works_in_a_forked_child(monkeypatch):
     """Even while the parent iterates, and one of its threads has the lock: the child can drop the parent's iterator."""
     source = stored(3000, 10)
