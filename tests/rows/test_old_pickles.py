@@ -5,6 +5,7 @@ import pickletools
 
 import numpy as np
 import pytest
+from comparisons import equal
 
 import planted
 
@@ -71,11 +72,6 @@ LOADER = (
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=100, seed=714)
 
 
-def same(batch, expected):
-    for found, values in zip(batch, expected, strict=True):
-        np.testing.assert_array_equal(found, values)
-
-
 def test_a_truth():
     assert pickle.loads(TRUTH) == ROWS.truth
 
@@ -83,20 +79,20 @@ def test_a_truth():
 def test_a_batch():
     batch = pickle.loads(BATCH)
     assert isinstance(batch, planted.Batch)
-    same(batch, ROWS[:2])
+    equal(batch, ROWS[:2])
 
 
 def test_computed_rows():
     rows = pickle.loads(COMPUTED)
     assert rows == ROWS.split(10, 20)[1]
-    same((rows.X, rows.y), ROWS[10:30])
-    same(rows.fresh(1)[:], planted.rows(ROWS.truth, 200, seed=714)[100:120])  # after the whole that they are a part of
+    equal((rows.X, rows.y), ROWS[10:30])
+    equal(rows.fresh(1)[:], planted.rows(ROWS.truth, 200, seed=714)[100:120])  # after the whole that they are a part of
 
 
 def test_rows_in_memory():
     rows = pickle.loads(MEMORY)
     assert rows == ROWS.split(3)[0].materialize()
-    same((rows.X, rows.y), ROWS[:3])
+    equal((rows.X, rows.y), ROWS[:3])
 
 
 def test_a_permutation():
@@ -110,7 +106,7 @@ def test_a_loader():
     again, loader = pickle.loads(LOADER), planted.Loader(ROWS, 32, seed=3)
     assert again.state_dict() == loader.state_dict()
     for batch, expected in zip(again, loader, strict=True):
-        same(batch, expected)
+        equal(batch, expected)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 import itertools
 import json
 import pickle
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from comparisons import equal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,11 +21,6 @@ BOOK = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
 dtypes = st.sampled_from(["float32", "float64"])
 seeds = st.integers(0, 2**80)
 weights = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12)
-
-
-def equal(a, b):
-    np.testing.assert_array_equal(a.X, b.X)
-    np.testing.assert_array_equal(a.y, b.y)
 
 
 # ---- the invariances: nothing but truth, seed and row number may change a value ---------------------------------
@@ -112,17 +109,58 @@ def test_threads_change_no_value(monkeypatch):
             equal(part, shuffled)
 
 
-def test_an_error_in_a_helping_thread_reaches_the_caller(monkeypatch):
+@pytest.fixture
+def four_cores(monkeypatch):
+    """Four threads, and pieces of three values."""
     monkeypatch.setattr(pieces, "PARALLEL_VALUES", 0)
-    monkeypatch.setattr(pieces, "PIECE_VALUES", 1)
+    monkeypatch.setattr(pieces, "PIECE_VALUES", 3)
     monkeypatch.setattr(pieces, "cores", lambda: 4)
 
-    def work(piece):
-        if piece.start == 50:
-            raise RuntimeError("piece 50")
 
-    with pytest.raises(RuntimeError, match="piece 50"):
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 100])
+def test_pieces_cover_the_rows_once(n):
+    done = []
+    pieces.in_pieces(n, 1, done.append)
+    assert sorted(i for piece in done for i in range(piece.start, piece.stop)) == list(range(n))
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_an_error_in_a_helping_thread_reaches_the_caller():
+    caller, raised = threading.get_ident(), threading.Event()
+
+    def work(piece):
+        if threading.get_ident() == caller:
+            assert raised.wait(60)
+        else:
+            raised.set()
+            raise RuntimeError("of a helper")
+
+    with pytest.raises(RuntimeError, match="of a helper"):
         pieces.in_pieces(100, 1, work)
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_after_an_error_no_other_piece_is_begun(monkeypatch):
+    caller, all_busy, closing, begun = threading.get_ident(), threading.Barrier(4), threading.Event(), []
+
+    class Closing(pieces.Workers):
+        def close(self):
+            closing.set()
+            return super().close()
+
+    def work(piece):
+        begun.append(piece)
+        if len(begun) <= 4:
+            all_busy.wait(60)
+        if threading.get_ident() == caller:
+            raise RuntimeError("of the caller")
+        assert closing.wait(60)
+
+    monkeypatch.setattr(pieces, "Workers", Closing)
+    with pytest.raises(RuntimeError, match="of the caller"):
+        pieces.in_pieces(300, 1, work)
+    assert len(begun) == 4
 
 
 # ---- what users ask for -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import version_1
+from comparisons import patterns
 
 import planted
 from planted._order import BlockOrder, Blocks
@@ -25,13 +26,6 @@ ROWS = [0, 1, 12345, 2**32, 2**63 - 1]
 def pattern(x, real):
     """The bits of a number in hexadecimal."""
     return f"{real.bits(x) % 2**real.B:0{real.B // 4}x}"
-
-
-def patterns(array):
-    """The bits of an array's values in hexadecimal."""
-    array = np.ascontiguousarray(array)
-    digits = 2 * array.itemsize
-    return [f"{bits:0{digits}x}" for bits in array.view(f"u{array.itemsize}").ravel().tolist()]
 
 
 # ---- planted and the reimplementation -------------------------------------------------------------------------
