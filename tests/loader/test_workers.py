@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError
 from concurrent.futures import thread as executors
 from pathlib import Path
@@ -107,6 +108,40 @@ def test_what_has_not_begun_is_given_up_and_whoever_waits_for_it_is_told(threads
         workers.submit(int)
     with pytest.raises(CancelledError):
         workers.result()
+
+
+def test_whoever_waits_for_a_job_that_no_thread_takes_is_told_by_close():
+    workers, told = Workers(0, "planted-test"), []
+    workers.submit(int)
+
+    def take():
+        try:
+            workers.result()
+        except CancelledError as error:
+            told.append(error)
+
+    taker = threading.Thread(target=take, daemon=True)
+    taker.start()
+    time.sleep(0.2)  # so that it waits by now
+    workers.close()
+    taker.join(20)
+    assert told
+
+
+def test_a_result_belongs_to_its_taker_alone():
+    """An idle thread keeps nothing of its last job alive."""
+
+    class Result:
+        pass
+
+    workers = Workers(1, "planted-test")
+    workers.submit(lambda argument: argument, Result())
+    result = weakref.ref(workers.result())
+    deadline = time.monotonic() + 20
+    while result() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert result() is None
+    assert workers.close()
 
 
 def test_that_no_thread_can_be_started_is_said(monkeypatch, threads):
