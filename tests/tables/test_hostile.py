@@ -1,7 +1,7 @@
 """What goes wrong with files: nothing worse than an error that names the file."""
 
-import contextlib
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -45,6 +45,26 @@ def test_a_file_that_is_gone(tmp_path, kind):
         rows[:]
     with pytest.raises(MissingError, match=r"part-b.* is missing"):
         opened(kind, paths)
+
+
+def test_a_file_that_is_replaced_or_gone_when_another_thread_opens_it(tmp_path, pa):
+    """The reader of the first thread keeps the old file; that of a second one would not."""
+    for how, error, message in (
+        ("replace", DamagedError, r"part-b.* was replaced after the table was opened: open the table again"),
+        ("unlink", MissingError, r"part-b.* is missing"),
+    ):
+        paths, X, y = write(KINDS["arrow"], tmp_path, (20, 30))
+        rows = opened(KINDS["arrow"], tmp_path)
+        same(rows[:], X, y)
+        if how == "replace":
+            shutil.copy2(paths[1], tmp_path / "other")
+            (tmp_path / "other").rename(paths[1])
+        else:
+            paths[1].unlink()
+        same(rows[:], X, y)
+        rows.table._files[1][1].clear()  # what another thread is using
+        with pytest.raises(error, match=message):
+            rows[:]
 
 
 def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path, kind):
@@ -120,16 +140,30 @@ def test_a_header_is_a_literal_and_no_more(tmp_path, text):
 
 def test_batches_that_claim_too_much_are_refused(tmp_path, pa):
     """Of a batch of 1000 rows each number that says so is made large: nothing of that size is made."""
-    for kind in (KINDS["arrow"], KINDS["arrow-zstd"], KINDS["arrow-stream"], KINDS["parquet-plain"]):
+    words = [(1000, large, 8) for large in (2**62, 2**47, 2**31 - 1, 2**15 - 1)]
+    words += [(4000, large, 8) for large in (2**62, 2**47)]
+    arrows = [(number.to_bytes(size, "little"), large.to_bytes(size, "little")) for number, large, size in words]
+    for kind, claims, least in (
+        (KINDS["arrow"], arrows, 4),
+        (KINDS["arrow-zstd"], arrows, 4),
+        (KINDS["arrow-stream"], arrows, 4),
+        (
+            KINDS["parquet-plain"],
+            [(b"\xd0\x0f", b"\xfe\x7f"), (b"\xd0\x0f", b"\xff\x7f")],
+            2,
+        ),  # 1000 as Parquet writes it
+    ):
         paths, *_ = write(kind, tmp_path, (1000,), batch=1000)
         whole = paths[0].read_bytes()
-        for number, size in ((1000, 8), (4000, 8), (1000, 2)):
-            for large in (2**62, 2**47, 2**31 - 1, 2**15 - 1):
-                if large >= 1 << 8 * size - 1:
-                    continue
-                paths[0].write_bytes(whole.replace(number.to_bytes(size, "little"), large.to_bytes(size, "little")))
-                with contextlib.suppress(planted.PlantedError):
-                    assert len(opened(kind, paths[0])[:2000].X) <= 2000
+        refused = 0
+        for small, large in claims:
+            assert small in whole
+            paths[0].write_bytes(whole.replace(small, large))
+            try:
+                assert len(opened(kind, paths[0])[:2000].X) <= 2000
+            except planted.PlantedError:
+                refused += 1
+        assert refused >= least
         paths[0].unlink()
 
 
@@ -167,6 +201,15 @@ def test_a_batch_that_has_more_rows_than_its_bytes_can_hold(tmp_path, pa, compre
     path.write_bytes(path.read_bytes().replace((1000).to_bytes(8, "little"), rows.to_bytes(8, "little")))
     with pytest.raises(DamagedError, match=r"part-a\S* is damaged.* too small"):
         opened(kind, path)[3]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "arrow-zstd", "arrow-stream"])
+def test_more_rows_than_any_encoding_can_hold(tmp_path, pa, kind):
+    """That is refused when the table is opened: 2^20 rows a byte are the most."""
+    (path,), *_ = write(KINDS[kind], tmp_path, (1000,), batch=1000)
+    path.write_bytes(path.read_bytes().replace((1000).to_bytes(8, "little"), (1 << 40).to_bytes(8, "little")))
+    with pytest.raises(DamagedError, match=r"part-a\S* is damaged.* its units have 1099511627776 to"):
+        opened(KINDS[kind], path)
 
 
 def test_old_feather_and_other_files_are_told_apart(tmp_path, library):

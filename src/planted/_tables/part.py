@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._disk import File, LocalFile, RangeFile, pyarrow_for
-from planted._errors import DamagedError, InvalidValueError, PlantedError
+from planted._errors import DamagedError, InvalidValueError, MissingError, PlantedError
 from planted._tables.schema import Chosen, Column, Schema
 from planted._types import FloatArray, RowNumbers
 
@@ -162,9 +162,13 @@ def source(file: File) -> Any:
     """A file as pyarrow reads it."""
     if not isinstance(file, LocalFile):
         return RangeFile(file)
-    opened = pyarrow_for("arrow").OSFile(os.fspath(file.path))
-    if not os.path.samestat(file.path.stat(), os.fstat(file.descriptor)):
-        raise ValueError("it was replaced")
+    try:
+        opened = pyarrow_for("arrow").OSFile(os.fspath(file.path))
+        same = os.path.samestat(file.path.stat(), os.fstat(file.descriptor))
+    except FileNotFoundError:
+        raise MissingError(f"{file.path} is missing") from None
+    if not same:
+        raise DamagedError(f"{file.path} was replaced after the table was opened: open the table again")
     return opened
 
 

@@ -1,7 +1,6 @@
-"""Which files are meant: a path, a folder, a pattern, a URL, or a list of them, made into files in a known order.
+"""Which files are meant by a path, a folder, a pattern, a URL, or a list of them.
 
-What comes in: what a user names. What goes out: a `Place` for each file, and the format that they all have. A list's
-order is kept; the files of a folder and those that a pattern finds come in the order of their names. Links are
+A list's order is kept; the files of a folder and those that match a pattern come in the order of their names. Links are
 followed, since they are the user's own: a cache of downloads consists of them.
 """
 
@@ -17,12 +16,9 @@ from planted._disk import File, Folder, LocalFolder, RemoteFolder, is_local, rea
 from planted._errors import InvalidTypeError, InvalidValueError, MissingError, StorageError
 
 SUFFIXES: Final = {
-    ".npy": "npy",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".parquet": "parquet",
-    ".pq": "parquet",
+    **dict.fromkeys([".npy"], "npy"),
+    **dict.fromkeys([".arrow", ".feather", ".ipc"], "arrow"),
+    **dict.fromkeys([".parquet", ".pq"], "parquet"),
 }
 PATTERN: Final = frozenset("*?[")
 HIDDEN: Final = (".", "_")  # how the names begin that are no rows: what Spark, macOS and caches leave behind
@@ -42,17 +38,7 @@ class Place:
 
 
 def places_of(paths: Any, file_format: Any, storage_options: dict[str, Any] | None) -> tuple[list[Place], str]:
-    """The files that are meant, and their format.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError
-        If these are no paths, or files of several formats or of an unknown one, or one of them comes twice.
-    MissingError
-        If there is no such file, or none at all.
-    MissingDependencyError
-        If one is a URL and fsspec, or what fsspec needs for it, is not installed.
-    """
+    """The files that are meant, and their format."""
     known = sorted(set(SUFFIXES.values()))
     if file_format is not None and file_format not in known:
         raise InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, known))}")
@@ -105,10 +91,10 @@ def _remote(url: str, file_format: str | None, storage_options: dict[str, Any]) 
         return _local(path, file_format)
     try:
         found = _found(system, path, url, file_format)
-    except FileNotFoundError as error:
-        raise error if isinstance(error, MissingError) else MissingError(f"{url} is missing: name files that exist")  # noqa: B904
     except StorageError:
         raise
+    except FileNotFoundError:
+        raise MissingError(f"{url} is missing: name files that exist") from None
     except Exception as error:  # whatever the store's own library raises
         raise StorageError(f"{url}: {type(error).__name__}: {error}") from error
     places = []

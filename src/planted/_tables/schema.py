@@ -1,8 +1,4 @@
-"""The columns of a table: what a file says of them, and which are wanted.
-
-What comes in: the schema of a file, and what a user calls the features and the response. What goes out: what was
-chosen, or an error that says which columns there are. A column may hold several numbers a row.
-"""
+"""The columns of a table: what a file says of them, and which are wanted. One may hold several numbers a row."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
@@ -54,14 +50,15 @@ class Schema:
         """In what another file's columns differ, for messages; empty if in nothing, but for types of no concern."""
         if self.numbered != other.numbered:
             return "only in one of them they have names"
-        if self.numbered and len(self) != len(other):
-            return f"{len(self)} and {len(other)} columns"
+        sizes = f"{len(self)} and {len(other)} columns" if len(self) != len(other) else ""
+        if self.numbered and sizes:
+            return sizes
         for place, (mine, others) in enumerate(zip(self.columns, other.columns, strict=False)):
             if mine.name != others.name:
                 return f"column {mine.name!r} and, in its place, {others.name!r}"
             if (mine.type, mine.width) != (others.type, others.width) and (self.numbered or place in wanted):
                 return f"{mine} and {others}"
-        return "" if len(self) == len(other) else f"{len(self)} and {len(other)} columns"
+        return sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +72,7 @@ class Chosen:
 
 
 def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
-    """Find the columns that a user names in the schema of a file.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError
-        If there is no such column, or it holds no numbers, or is named twice.
-    """
+    """Find the columns that a user names in the schema of a file."""
     if len(schema) > MOST_COLUMNS:
         raise InvalidValueError(f"{label} has {len(schema)} columns, and a table at most {MOST_COLUMNS}: use fewer")
     place_of = _numbers(schema, label) if schema.numbered else _names(schema, label)
