@@ -2,6 +2,7 @@
 
 import pickle
 import tempfile
+import warnings
 
 import numpy as np
 import pytest
@@ -373,6 +374,25 @@ def test_columns_are_found_among_those_of_all_types(library, data, n, batch, com
             np.column_stack([bits, X[:, 3], X[:, :3]])[lo : lo + 9].astype(np.float32),
             y[lo : lo + 9],
         )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_table_of_many_columns(tmp_path, pa, stream):
+    """Whose metadata are long, too."""
+    X, y = arrays(30, 700)
+    arrow(stream=stream).write(tmp_path / "a.arrow", X, y, 12)
+    same(planted.open_table(tmp_path, response="y"), X, y)
+    same(planted.open_table(tmp_path, response="y", features=["x600", "x2"]), X[:, [600, 2]], y)
+
+
+def test_fields_of_a_structured_array_have_names_of_any_script(tmp_path):
+    for name in ("é", "列", "a b"):
+        rows = np.zeros(9, [("y", "f4"), (name, "f4", (2,))])
+        rows[name] = np.arange(18).reshape(9, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that old NumPy may not read it
+            np.save(tmp_path / "a.npy", rows)
+        same(planted.open_table(tmp_path, features=[name], response="y"), rows[name], rows["y"][:, None])
 
 
 def test_compression_may_change_in_a_stream(tmp_path, pa):

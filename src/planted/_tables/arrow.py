@@ -1,7 +1,7 @@
 """Arrow IPC files and streams; Feather, version 2, is the same format. The units are record batches.
 
 pyarrow tells how many rows a batch has when it has read it. To learn that of all batches without reading them, it is
-given the metadata of each message and, in place of the body, memory that nobody looks at.
+given just the metadata of each message (see `Bodiless`), from which it makes a batch of no columns.
 """
 
 import io
@@ -47,10 +47,9 @@ def arrow(file: File, label: str) -> Opened:
                 raise ValueError(f"it has {len(found)} record batches instead of {batches}")
             units = units_of([batch.rows for batch in found], file.size)
             rows = block_rows([columns[place] for place in chosen.places])
-            fields = tuple(chosen.places)
             if is_file:
-                return FileBatches(label, chosen.names, rows, *units, fields, len(columns))
-            return StreamBatches(label, chosen.names, rows, *units, fields, tuple(found))
+                return FileBatches(label, chosen.names, rows, *units, chosen.places, len(columns))
+            return StreamBatches(label, chosen.names, rows, *units, chosen.places, tuple(found))
 
     return Opened(Schema(columns), part)
 
@@ -98,7 +97,7 @@ def _bytes(file: File, at: int, size: int) -> bytes:
 
 
 class Bodiless(io.RawIOBase):
-    """A message that begins with these bytes; what comes after them is not read, only looked for."""
+    """A message of which only its metadata are there: in place of its body comes memory that was never written."""
 
     def __init__(self, head: bytes, size: int) -> None:
         self._head, self._size, self.at = head, size, 0
@@ -120,7 +119,7 @@ class Bodiless(io.RawIOBase):
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class FileBatches(Units):
-    """The record batches of a file: what is read of one are the columns that are wanted."""
+    """The record batches of a file. Of each, pyarrow reads just the columns that are wanted."""
 
     fields: tuple[int, ...]
     total: int  # columns; if all are wanted, a batch is read at once
@@ -136,7 +135,7 @@ class FileBatches(Units):
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamBatches(Units):
-    """The record batches of a stream, which pyarrow reads whole, after what a stream begins with."""
+    """The record batches of a stream. Each is read whole, and given to pyarrow as a stream of its own."""
 
     fields: tuple[int, ...]
     batches: tuple[Batch, ...]

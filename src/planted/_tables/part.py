@@ -1,8 +1,8 @@
 """What every format makes of a file: a `Part`, its rows; where pyarrow decodes them, in `Units`.
 
-pyarrow reads files of this machine by a class of its own. Given an object of Python's it would call that in threads,
-and a program that ends meanwhile is aborted (26.0). No file is mapped into memory: one that is cut off while it is read
-would end the process.
+Local files are read by pyarrow's own class of files. An object of Python's, as files behind URLs are, it calls in
+threads, and a program that ends meanwhile may be aborted (26.0). No file is mapped into memory: one that is cut off
+while it is read would end the process.
 """
 
 import os
@@ -185,4 +185,7 @@ def reading(label: str) -> Iterator[None]:
         ) from None
     except Exception as error:
         what = " ".join(str(error).split()) or type(error).__name__
-        raise DamagedError(f"{label} is damaged, or of another format: {what}") from error
+        cause = (
+            "its record batches or row groups are too large" if isinstance(error, MemoryError) else "of another format"
+        )
+        raise DamagedError(f"{label} is damaged, or {cause}: {what}") from error
