@@ -32,6 +32,21 @@ def data(torch, d2l):
 # ---- the loader's tensors ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n", [0, 1, 95, 96, 20_000])
+def test_float64_tensors_and_row_numbers_are_those_of_the_arrays(torch, n):
+    """In memory, too; and a last batch that is not full is no exception."""
+    rows = planted.regression([2.0, -3.4], 4.2, n=n, dtype="float64")
+    for source in (rows, rows.materialize()):
+        arrays = list(planted.Loader(source, 32, with_index=True))
+        tensors = list(planted.Loader(source, 32, with_index=True, framework="torch"))
+        assert len(arrays) == len(tensors) == -(-n // 32)
+        for batch, tensor_batch in zip(arrays, tensors, strict=True):
+            for array, tensor in zip(batch, tensor_batch, strict=True):
+                assert isinstance(tensor, torch.Tensor)
+                assert tensor.dtype == torch.from_numpy(array).dtype
+                np.testing.assert_array_equal(array, tensor.numpy())
+
+
 def test_tensors_are_not_copies(torch):
     """The minibatches of a chunk share its memory, one behind the other."""
     from planted.torch import minibatches
@@ -137,6 +152,16 @@ def test_our_own_streaming_data(torch, d2l):
     other = again.train_dataloader()
     for X in epochs[:2]:
         assert torch.equal(torch.cat([x for x, _ in other]), X)
+
+
+def test_labels_stay_integers(torch, d2l):
+    """Of torch's own type for them, whatever comes with them."""
+    module = d2l.DataModule()
+    module.batch_size = 7
+    labels = torch.arange(20)
+    for image, label in module.get_tensorloader((labels * 1.5, labels), train=True):
+        assert label.dtype == torch.int64
+        assert torch.equal(image, label * 1.5)
 
 
 def test_bad_truths_are_refused_before_anything_is_made(torch, d2l):
