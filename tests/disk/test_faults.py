@@ -1,6 +1,6 @@
 """Writers that are killed, files that are damaged, disks that are full: rows are right or there is an error.
 
-The faults themselves are in `faults.py`, which also runs more of them: `python tests/faults.py --help`.
+The faults themselves are in `faults.py`, which also runs more of them: `python tests/disk/faults.py --help`.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import broken_files
@@ -38,10 +39,12 @@ from folders import (
 import planted
 from planted._disk import formats, rows, storage
 from planted._disk.storage import LocalFolder
+from planted._disk.writer import for_each_shard
 from planted._errors import DamagedError, ExistsError, MissingError, StorageError
+from planted._machine import cores
 
 HERE = Path(__file__).resolve().parent
-SEED = 1  # of all faults; `python tests/faults.py --seed` takes others
+SEED = 1  # of all faults; `python tests/disk/faults.py --seed` takes others
 
 pytestmark = [
     pytest.mark.threads,
@@ -202,6 +205,29 @@ def test_an_interrupted_progress_ends_the_writing_and_keeps_what_is_finished(tmp
     assert not [name for name in found if name.endswith(UNFINISHED)]
     assert len(found) > 6
     full_disks.goes_on(case, tmp_path)
+
+
+def test_an_error_is_raised_when_no_thread_writes_any_more(tmp_path):
+    """Then the folder is unlocked. Shards that were not begun never are."""
+    plan = Case("npy", 801).write(tmp_path).shards.plan
+    stop, both = threading.Event(), threading.Barrier(2)
+    begun, ended = [], []
+
+    def work(shard):
+        begun.append(shard)
+        if shard < 2:
+            both.wait(60)
+        if shard == 0:
+            raise StorageError("full")
+        assert stop.wait(60)
+        time.sleep(0.2)
+        ended.append(shard)
+
+    with pytest.raises(StorageError, match=r"^full$"):
+        for_each_shard(plan, work, None, stop)
+    assert sorted(begun) == [0, *sorted(ended)]
+    assert 1 in ended
+    assert len(begun) <= cores() + 2
 
 
 # ---- what lies there already ------------------------------------------------------------------------------------

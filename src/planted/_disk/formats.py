@@ -58,9 +58,9 @@ def decode(plan: Plan, name: str, segments: "Segments", block: int, out: FloatAr
     try:
         X, y = DECODERS[plan.file_format](plan, segments, block)
         out[:, :-1], out[:, -1] = X, y
+    except DamagedError:
+        raise
     except (ValueError, TypeError, KeyError, IndexError, OSError) as error:  # what pyarrow raises
-        if isinstance(error, DamagedError):
-            raise
         raise DamagedError(f"{name}, block {block}, cannot be decoded: {error}") from error
 
 
@@ -77,8 +77,7 @@ def _values(plan: Plan, rows: range) -> FloatArray:
     return values
 
 
-def _in_blocks(plan: Plan, shard: int) -> Iterator[range]:
-    rows = plan.rows_of(shard)
+def _in_blocks(plan: Plan, rows: range) -> Iterator[range]:
     for first in range(rows.start, rows.stop, plan.block_rows):
         yield range(first, min(first + plan.block_rows, rows.stop))
 
@@ -98,16 +97,12 @@ def _encode_npy(plan: Plan, shard: int) -> Iterator[FilePart]:
     rows = plan.rows_of(shard)
     header = _npy_header(plan, len(rows))
     yield FilePart(header, [len(header)])
-    blocks = max(1, PIECE_BYTES // (plan.block_rows * plan.row_bytes))
-    block_bytes = plan.block_rows * plan.row_bytes
-    for first in range(rows.start, rows.stop, blocks * plan.block_rows):
-        piece = range(first, min(first + blocks * plan.block_rows, rows.stop))
-        whole, rest = divmod(len(piece) * plan.row_bytes, block_bytes)
+    step = max(1, PIECE_BYTES // (plan.block_rows * plan.row_bytes)) * plan.block_rows
+    for first in range(rows.start, rows.stop, step):
+        piece = range(first, min(first + step, rows.stop))
         values = _values(plan, piece)
-        content = (
-            values if values.dtype.isnative and np.little_endian else values.astype(values.dtype.newbyteorder("<"))
-        )
-        yield FilePart(content, [block_bytes] * whole + [rest] * (rest > 0))
+        little_endian = values.astype(values.dtype.newbyteorder("<"), copy=False)
+        yield FilePart(little_endian, [len(block) * plan.row_bytes for block in _in_blocks(plan, piece)])
 
 
 def npy_offset(plan: Plan, shard: int, block: int) -> int:
@@ -145,7 +140,7 @@ def _encode_arrow(plan: Plan, shard: int) -> Iterator[FilePart]:
     ends = []
     with pa.ipc.new_file(sink, schema) as writer:
         ends.append(sink.tell())
-        for rows in _in_blocks(plan, shard):
+        for rows in _in_blocks(plan, plan.rows_of(shard)):
             values = _values(plan, rows)
             x = pa.FixedSizeListArray.from_arrays(pa.array(values[:, :-1].reshape(-1)), features)
             y = pa.array(np.ascontiguousarray(values[:, -1]))
@@ -165,7 +160,7 @@ def _encode_parquet(plan: Plan, shard: int) -> Iterator[FilePart]:
     ends = []
     with pa.parquet.ParquetWriter(sink, schema, **settings) as writer:
         ends.append(sink.tell())
-        for rows in _in_blocks(plan, shard):
+        for rows in _in_blocks(plan, plan.rows_of(shard)):
             columns = [pa.array(np.ascontiguousarray(column)) for column in _values(plan, rows).T]
             writer.write_table(pa.table(columns, schema=schema), row_group_size=len(rows))
             ends.append(sink.tell())

@@ -38,18 +38,19 @@ class Shards:
         R = self.plan.block_rows
         at = lo
         while at < hi:
-            block, offset = divmod(at, R)
-            shard, first = divmod(block, self.plan.shard_blocks)
-            last_row = self.plan.rows_of(shard).stop
-            if offset or min((block + 1) * R, last_row) > hi:  # a part of a block: it is checked whole
-                rows = range(block * R, min((block + 1) * R, last_row))
-                whole = empty((len(rows), out.shape[1]), out.dtype)
-                self._read_blocks(shard, range(first, first + 1), whole)
-                stop = min(rows.stop, hi)
-                out[at - lo : stop - lo] = whole[at - rows.start : stop - rows.start]
+            shard = at // self.plan.shard_rows
+            rows = self.plan.rows_of(shard)
+            block = (at - rows.start) // R
+            start = rows.start + block * R
+            end = min(start + R, rows.stop)
+            if start < at or hi < end:  # a part of a block: the whole of it is compared
+                whole = empty((end - start, out.shape[1]), out.dtype)
+                self._read_blocks(shard, range(block, block + 1), whole)
+                stop = min(end, hi)
+                out[at - lo : stop - lo] = whole[at - start : stop - start]
             else:
-                stop = last_row if last_row <= hi else hi // R * R
-                self._read_blocks(shard, range(first, first + -(-(stop - at) // R)), out[at - lo : stop - lo])
+                stop = rows.stop if rows.stop <= hi else hi // R * R
+                self._read_blocks(shard, range(block, block + -(-(stop - at) // R)), out[at - lo : stop - lo])
             at = stop
 
     def readahead(self, lo: int, hi: int) -> None:
