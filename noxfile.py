@@ -122,6 +122,6 @@ def constraints(session: nox.Session) -> None:
 
 def _pytest(session: nox.Session, *options: str, named: str) -> None:
     """Run the tests on two cores; a library that is named and cannot be imported fails the run."""
-    words = session.posargs or ("-q", "-n", "2")
+    words = session.posargs or ("-q", "-n", "2", "--dist", "worksteal")
     none_selected = [5] if session.posargs else []
     session.run(*("pytest", *words, *options), env={"PLANTED_FRAMEWORKS": named}, success_codes=[0, *none_selected])
