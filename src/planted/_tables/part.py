@@ -86,17 +86,16 @@ class Units(Part):
             unit = self._unit(reader, self.numbers[k])
             if unit.num_rows != end - start:
                 raise ValueError(f"a unit has {unit.num_rows} rows instead of {end - start}")
+            unit.validate()  # that its buffers are as long as it says
             fill(out[start - lo : end - lo], [self._values(unit.column(name), name, start) for name in self.names])
         idle.append(reader)
 
     def _values(self, column: Any, name: str | int, start: int) -> npt.NDArray[Any]:
         """A column's numbers, shape (rows, width); nulls are refused."""
-        pa = pyarrow_for("arrow")
-        if isinstance(column, pa.ChunkedArray):
+        if hasattr(column, "combine_chunks"):  # of a table
             column = column.combine_chunks()
-            column = column if isinstance(column, pa.Array) else column.chunk(0)
-        column.validate()  # that its buffers are as long as it says
-        is_list = pa.types.is_fixed_size_list(column.type)
+            column = column.chunk(0) if hasattr(column, "chunk") else column
+        is_list = column.type.num_fields > 0
         values = column.flatten() if is_list and not column.null_count else column
         if values.null_count:
             row = start + int(np.flatnonzero(_numbers(values.is_null()))[0]) * len(column) // len(values)
@@ -137,11 +136,11 @@ def column_of(pa: Any, field: Any) -> Column:
 def _numbers(values: Any) -> npt.NDArray[Any]:
     """The numbers of pyarrow's array, not copied; its own way to NumPy would import pandas."""
     at, stop = values.offset, values.offset + len(values)
-    buffer = np.frombuffer(values.buffers()[1], np.uint8)
-    if values.type.bit_width == 1:
+    buffer, bits = np.frombuffer(values.buffers()[1], np.uint8), values.type.bit_width
+    if bits == 1:
         return np.unpackbits(buffer, count=stop, bitorder="little")[at:]
     name = str(values.type)
-    return buffer[: stop * values.type.bit_width // 8].view(FLOATS.get(name, name))[at:]
+    return buffer[: stop * bits // 8].view(FLOATS.get(name, name))[at:]
 
 
 def fill(out: FloatArray, columns: Sequence[npt.NDArray[Any]]) -> None:
