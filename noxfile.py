@@ -68,7 +68,7 @@ def core(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """The oldest libraries that planted admits: the same bits, old NumPy or new."""
     session.install(".[dev]", *OLDEST)
-    _pytest(session, *(() if session.posargs else ROOMS_OF_OLDEST), named="pyarrow,fsspec")
+    _pytest(session, "-m", "not heavy", *(() if session.posargs else ROOMS_OF_OLDEST), named="pyarrow,fsspec")
 
 
 @nox.session

@@ -10,10 +10,10 @@ BENCH = Path(__file__).parent.parent / "bench"
 RUNS = {  # the words after `python bench/`, and the libraries without which they cannot run
     "audit.py --only planted": [],
     "batches.py": [],
-    "disk.py write cold warm verify": [],
     "mixing.py": [],
     "startup.py": [],
     "audit.py": ["torch", "torchdata", "tensorflow", "grain", "datasets"],
+    "disk.py write cold warm verify": ["torch"],
     "disk.py peers --peers tf.data": ["tensorflow"],
     "disk.py peers --peers Hugging&Face": ["datasets"],
     "frameworks.py": ["jax", "tensorflow", "tensorflow_datasets"],

@@ -68,6 +68,7 @@ def shown(found):
 # ---- many faults of each kind -----------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_writers_killed_at_random_moments(library):
     """In an interpreter of its own: forking wants one without other threads."""
     with contextlib.suppress(pytest.skip.Exception):
@@ -84,6 +85,7 @@ def test_writers_killed_at_random_moments(library):
     assert sum(count > 0 for count in found["writes by tenths of their files"]) >= 4
 
 
+@pytest.mark.heavy
 def test_writers_that_die_at_any_of_their_calls_to_the_system(quick):
     found = killed_writers.steps(quick)
     shown(found)
@@ -93,6 +95,7 @@ def test_writers_that_die_at_any_of_their_calls_to_the_system(quick):
     )  # open, write, synchronise, close, rename: 4 files of rows, and two plans, and the manifest
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("file_format", "count"), [("npy", 300), ("arrow", 150), ("parquet", 150)])
 def test_damaged_files_are_noticed_named_and_mended(quick, library, file_format, count):
     if file_format != "npy":

@@ -19,6 +19,8 @@ from scipy import stats
 from planted import permutation
 from planted._rows import random
 
+pytestmark = pytest.mark.heavy
+
 FALSE_FAIL = 1e-5  # of one test
 FOUND = 1e-12
 KEYS = 8  # orders of many rows that one test looks at
