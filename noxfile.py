@@ -38,7 +38,7 @@ ROOMS_OF_OLDEST = (
     *(f"tests/{room}" for room in ("rows", "order", "learn", "disk", "tables", "shell")),
     *("tests/test_docs.py", "tests/test_package.py"),
 )
-COVERED = 97  # per cent, by `core` and `frameworks` together
+COVERED = 96  # per cent, at least, by `core` and `frameworks` together
 # What `lint`, `core` and `frameworks` install: a new release that warns breaks no build until these are renewed.
 CONSTRAINTS = Path(".ci/constraints.txt")
 CONSTRAINED = ("-c", str(CONSTRAINTS)) if sys.version_info[:2] == (3, 11) else ()  # they were found with Python 3.11
@@ -89,7 +89,7 @@ def frameworks(session: nox.Session) -> None:
 @nox.session
 def mxnet(session: nox.Session) -> None:
     """What concerns MXNet, with its last release and the NumPy that this needs."""
-    session.install(".[mxnet,test]", "numba<0.60", *BOOK, "pandas<2.2", "matplotlib<3.9")
+    session.install(".[mxnet,test]", "numba<0.60", *BOOK, "pandas<2.2", "matplotlib<3.9", "pyparsing<3.2")
     session.install("--no-deps", "d2l==1.0.3")
     _pytest(session, "-m", "frameworks", named="mxnet,d2l")
     session.run("pytest", *DOCTESTS, "-W", "ignore::DeprecationWarning", "planted.mxnet")  # MXNet's, of NumPy
