@@ -38,7 +38,7 @@ ROOMS_OF_OLDEST = (
     *(f"tests/{room}" for room in ("rows", "order", "learn", "disk", "tables", "shell")),
     *("tests/test_docs.py", "tests/test_package.py"),
 )
-COVERED = 96  # per cent, at least, by `core` and `frameworks` together
+COVERED = 97  # per cent, at least, by `core` and `frameworks` together
 # What `lint`, `core` and `frameworks` install: a new release that warns breaks no build until these are renewed.
 CONSTRAINTS = Path(".ci/constraints.txt")
 CONSTRAINED = ("-c", str(CONSTRAINTS)) if sys.version_info[:2] == (3, 11) else ()  # they were found with Python 3.11
