@@ -110,3 +110,11 @@ def test_the_map_shows_each_room_with_the_first_line_of_its_face():
 def test_a_framework_that_the_run_must_cover_can_be_imported(name):
     """PLANTED_FRAMEWORKS names what must not be skipped unseen."""
     importlib.import_module(name)
+
+
+def test_ci_runs_each_session_of_nox():
+    """In two parts, so that it names them; those that are no part of ``nox`` alone are no part of it either."""
+    root = Path(__file__).parent.parent
+    sessions = re.findall(r"^@nox\.session\ndef (\w+)", (root / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE)
+    run = set(re.findall(r"\w+", (root / ".ci" / "run").read_text(encoding="utf-8")))
+    assert {"lint", "core", "oldest", "frameworks", "mxnet", "coverage"} <= set(sessions) <= run
