@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 import planted
+from pages import blocks
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     for name in ("frameworks", "disk", "audit", "training")
 }
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINKED = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
 EXAMPLE = re.compile(
     r"(?:^<!-- needs: (\w+) -->\n\n)?^```python\n(.*?)^```\n\n^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
@@ -29,14 +31,9 @@ EXAMPLES = [
 ]
 
 
-def blocks(language):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
 def test_the_readme_example_prints_what_the_readme_says():
     """Ten lines or fewer of code, and their real output."""
-    code, output = blocks("python")[0], blocks("text")[0]
+    code, output = blocks(README, "python")[0], blocks(README, "text")[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -46,7 +43,7 @@ def test_the_readme_example_prints_what_the_readme_says():
 
 def test_the_readmes_import_for_the_books_chapter_offers_its_names(torch):
     names = {}
-    exec(compile(blocks("python")[1], "README.md", "exec"), names)
+    exec(compile(blocks(README, "python")[1], "README.md", "exec"), names)
     assert names["d2l"].__name__ == "planted.torch"
     for name in ("HyperParameters", "DataModule", "add_to_class", "SyntheticRegressionData"):
         assert hasattr(names["d2l"], name)
@@ -55,8 +52,8 @@ def test_the_readmes_import_for_the_books_chapter_offers_its_names(torch):
 def test_the_readmes_rows_on_disk_are_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"planted": planted, "rows": planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)}
-    exec(compile(blocks("python")[2], "README.md", "exec"), names)
-    assert len(blocks("python")) == 3
+    exec(compile(blocks(README, "python")[2], "README.md", "exec"), names)
+    assert len(blocks(README, "python")) == 3
     assert sum(len(X) for X, _ in names["loader"]) == 1_000
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pages import blocks
+
 PAGE = Path(__file__).parents[2] / "docs" / "trainers.md"
 TRAINERS = [
     "PyTorch by hand",
@@ -36,8 +38,7 @@ class Section:
 def section(title, text):
     """The parts of a section, of which there must be one each."""
     (needs,) = re.findall(r"^<!-- needs: (.+) -->$", text, re.MULTILINE)
-    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    (output,) = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (code,), (output,) = blocks(text, "python"), blocks(text, "text")
     return Section(tuple(needs.split(", ")), code, output)
 
 
