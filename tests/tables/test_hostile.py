@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,6 +211,17 @@ def test_more_rows_than_any_encoding_can_hold(tmp_path, pa, kind):
     path.write_bytes(path.read_bytes().replace((1000).to_bytes(8, "little"), (1 << 40).to_bytes(8, "little")))
     with pytest.raises(DamagedError, match=r"part-a\S* is damaged.* its units have 1099511627776 to"):
         opened(KINDS[kind], path)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "arrow-stream", "parquet"])
+def test_a_unit_of_another_number_of_rows_is_refused(tmp_path, pa, kind):
+    """Even one of a single row, which NumPy would repeat: a file may change after it was opened."""
+    (path,), *_ = write(KINDS[kind], tmp_path, (1,), batch=1)
+    rows = opened(KINDS[kind], path)
+    (part,) = rows.table.parts
+    longer = replace(part, n=4, units=np.array([0, 4]))
+    with pytest.raises(ValueError, match="a unit has 1 rows instead of 4"):
+        longer.read(rows.table.places[0].open(), [], 0, 4, np.zeros((4, rows.features + 1), rows.dtype))
 
 
 def test_old_feather_and_other_files_are_told_apart(tmp_path, library):
