@@ -1,6 +1,7 @@
 """The package as a whole: its names, and what importing it costs."""
 
 import ast
+import builtins
 import importlib
 import os
 import re
@@ -29,6 +30,7 @@ def test_exported_names_are_the_documented_ones():
         "Estimate",
         "LinearTruth",
         "Loader",
+        "Permutation",
         "Pipeline",
         "PlantedError",
         "Report",
@@ -36,6 +38,7 @@ def test_exported_names_are_the_documented_ones():
         "Verification",
         "audit",
         "check",
+        "errors",
         "least_squares",
         "open",
         "open_table",
@@ -47,8 +50,52 @@ def test_exported_names_are_the_documented_ones():
         "weights",
         "write",
     }
-    public = {name for name in vars(planted) if not name.startswith("_")}
-    assert public - FRAMEWORKS == set(planted.__all__)  # an adapter appears once somebody has imported it
+    assert {name for name in dir(planted) if not name.startswith("_")} == set(planted.__all__) | FRAMEWORKS
+
+
+@pytest.mark.parametrize("name", sorted(FRAMEWORKS))
+def test_a_door_is_an_attribute_that_is_imported_when_it_is_used(name):
+    """Where its framework is missing, it is an attribute that is missing, and the message says what to install."""
+    code = f"""
+import sys, planted
+print({name!r} in sys.modules)
+try:
+    print(planted.{name}.__name__)
+except AttributeError as error:
+    print(error)
+    assert not hasattr(planted, {name!r})
+"""
+    loaded, found = run(code).splitlines()
+    assert loaded == "False"
+    missing = rf"planted.{name} needs .*: pip install 'planted\[{name}\]'.*"
+    assert found == f"planted.{name}" or re.fullmatch(missing, found)
+        rf"planted.{name} needs .*: pip install 'planted\[{name}\]'.*", found
+    )
+
+
+def test_a_name_that_planted_does_not_have_is_said_to_be_missing():
+    with pytest.raises(AttributeError, match="module 'planted' has no attribute 'chekc'"):
+        planted.chekc  # noqa: B018
+    assert not hasattr(planted, "_lazy_name")
+
+
+def test_help_shows_the_four_verbs_and_an_example():
+    """The example is run, too."""
+    text = run("import planted; print(planted.__doc__)")
+    for word in ("# plant:", "# feed:", "# learn:", "# check:", "planted.torch"):
+        assert word in text
+    example = re.search(r"::\n\n((?:    .*\n|\n)+)", text)[1]
+    assert run("if True:\n" + example).splitlines()[-1].startswith("PASSED")
+
+
+def test_every_exception_can_be_imported():
+    """The docstrings name them."""
+    named = set()
+    for name in planted.__all__:
+        named |= set(re.findall(r"\b[A-Z]\w+Error\b", getattr(planted, name).__doc__))
+    assert "InvalidValueError" in named
+    missing = {name for name in named - set(vars(builtins)) if not hasattr(planted.errors, name)}
+    assert not missing
 
 
 def test_every_exported_name_has_a_docstring():

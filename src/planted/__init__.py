@@ -1,13 +1,32 @@
 """planted: regression data whose right answer is known, at any size, for any learner; and whether it was found.
 
-``y = X w + b + noise``. The rooms of the house, as the data go::
+``y = X w + b + noise``. Four verbs, and an example of them::
 
-    _truth -> _rows -> _order -> _loader -> a framework's door -> a learner -> _learn, _audit
-              _disk, _tables    _pipeline   torch, jax, ...
+    import planted
 
-A row is a pure function of (truth, seed, row number); everything after `_rows` is transport.
+    # plant: rows of a known truth, computed when they are asked for
+    rows = planted.regression(w=[2.0, -3.4], b=4.2, noise=0.01, n=10_000, seed=714)
+
+    # feed: shuffled minibatches, a new order each epoch; framework="torch", "jax", "tensorflow", "mxnet" for tensors
+    loader = planted.Loader(rows, batch_size=256, shuffle=True)
+
+    # learn: with any learner; `sgd` and `least_squares` are here
+    estimate = planted.sgd(loader, epochs=7, lr=0.05)
+
+    # check: did it find what these rows can show?
+    print(planted.check(estimate, rows))
+
+A fifth, `audit`, tests any data loader. `write`, `open` and `verify` keep rows on disk, `open_table` reads files of
+others, `permutation` is the shuffle itself, and `errors` holds the exceptions. ``planted.torch``, ``planted.jax``,
+``planted.tensorflow`` and ``planted.mxnet`` have the classes of *Dive into Deep Learning* for each framework.
+
+A row is a pure function of (truth, seed, row number): nothing else changes it, wherever and however it is made.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from planted import errors
 from planted._audit import Audit, audit
 from planted._disk import (
     Verification,
@@ -15,15 +34,18 @@ from planted._disk import (
     verify,
     write,
 )
-from planted._errors import PlantedError
 from planted._learn import Estimate, Report, check, least_squares, sgd
 from planted._loader import Loader
-from planted._order import permutation
+from planted._order import Permutation, permutation
 from planted._pipeline import Pipeline
 from planted._rows import Rows, regression, rows, weights
 from planted._tables import open_table
 from planted._truth import LinearTruth
 from planted._types import Batch
+from planted.errors import PlantedError
+
+if TYPE_CHECKING:
+    from planted import jax, mxnet, tensorflow, torch  # noqa: F401 -- for type checkers and completion
 
 __all__ = [
     "Audit",
@@ -31,6 +53,7 @@ __all__ = [
     "Estimate",
     "LinearTruth",
     "Loader",
+    "Permutation",
     "Pipeline",
     "PlantedError",
     "Report",
@@ -38,6 +61,7 @@ __all__ = [
     "Verification",
     "audit",
     "check",
+    "errors",
     "least_squares",
     "open",
     "open_table",
@@ -50,3 +74,18 @@ __all__ = [
     "write",
 ]
 __version__ = "0.1.0"
+_DOORS = ("jax", "mxnet", "tensorflow", "torch")  # imported when first used, with their frameworks
+
+if not TYPE_CHECKING:  # or checkers would accept every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _DOORS:
+            raise AttributeError(f"module 'planted' has no attribute {name!r}")
+        try:
+            return import_module(f"planted.{name}")
+        except ImportError as error:  # `hasattr` wants an AttributeError; `from planted import torch` raises `error`
+            raise AttributeError(str(error)) from error
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *_DOORS, "__version__"]

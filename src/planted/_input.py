@@ -8,15 +8,14 @@ import math
 import operator
 import re
 from collections.abc import Iterable
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
-from planted._types import FloatArray, RowNumbers
+from planted._types import DType, FloatArray, RowNumbers
+from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
-DType = Literal["float32", "float64"]
 UNITS: Final = {
     "": 1,
     "kb": 1000,

@@ -1,6 +1,6 @@
-"""The array types that rooms pass to each other, and `Batch`, a pair of features and response."""
+"""What rooms pass to each other: types of arrays and of words, and `Batch`, a pair of features and response."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,11 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 RowNumbers: TypeAlias = npt.NDArray[np.int64]
 Words: TypeAlias = npt.NDArray[np.uint32]
+
+DType: TypeAlias = Literal["float32", "float64"]
+Framework: TypeAlias = Literal["numpy", "torch", "jax", "tensorflow", "mxnet"]
+FileFormat: TypeAlias = Literal["npy", "arrow", "parquet"]
+Shuffle: TypeAlias = bool | Literal["blocks", "rows"]
 
 
 class Batch(NamedTuple):

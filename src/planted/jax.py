@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, MissingDependencyError, ProcessGroupError
 from planted._frameworks import (
     Framework,
     HyperParameters,
@@ -29,6 +28,7 @@ from planted._frameworks import (
 )
 from planted._learn import Estimate, Learner, descend
 from planted._rows import regression
+from planted.errors import InvalidTypeError, MissingDependencyError, ProcessGroupError
 
 try:
     import jax

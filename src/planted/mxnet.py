@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from planted._errors import MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
 from planted._learn import Estimate, Learner, descend
+from planted.errors import MissingDependencyError
 
 try:
     import mxnet as mx

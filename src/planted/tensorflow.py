@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, MissingDependencyError
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
 from planted._input import length
 from planted._learn import Estimate, Learner, descend
 from planted._loader import Loader
+from planted.errors import InvalidTypeError, MissingDependencyError
 
 try:
     import tensorflow as tf

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from planted import _frameworks
-from planted._errors import MissingDependencyError, ProcessGroupError
 from planted._frameworks import (
     Dataset,
     Framework,
@@ -28,6 +27,7 @@ from planted._frameworks import (
 from planted._learn import Estimate, Learner, descend
 from planted._pipeline import Arrays, equally_long
 from planted._types import RowNumbers
+from planted.errors import MissingDependencyError, ProcessGroupError
 
 try:
     import torch

@@ -8,7 +8,7 @@ from streams import LOADER, ROWS, N, X, Y
 
 import planted
 from planted import audit
-from planted._errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError
 
 
 class Pair:

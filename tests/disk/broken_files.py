@@ -13,7 +13,7 @@ from pathlib import Path
 from folders import MANIFEST, PLAN, Case, assert_same, contents, differing, failure, read_all, reference, told
 
 import planted
-from planted._errors import ExistsError, ManifestError, MissingError, StorageError
+from planted.errors import ExistsError, ManifestError, MissingError, StorageError
 
 
 def flip(rng, path):

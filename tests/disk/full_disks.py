@@ -30,7 +30,7 @@ from folders import (
 
 import planted
 from planted._disk import storage
-from planted._errors import MissingError, StorageError
+from planted.errors import MissingError, StorageError
 
 
 def full(seed, count, folder, file_format):

@@ -32,7 +32,7 @@ from folders import (
 )
 
 import planted
-from planted._errors import MissingError
+from planted.errors import MissingError
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ import planted
 from planted._disk.formats import BLOCK_BYTES, RangeFile, Segments, decode, encoded
 from planted._disk.shards import Shards, drop_oldest
 from planted._disk.storage import LocalFolder, are_cached, read_pieces
-from planted._errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
 from planted._order import BlockOrder, plan_pool
+from planted.errors import DamagedError, ExistsError, InvalidTypeError, MissingDependencyError, MissingError
 
 TRUTH = planted.LinearTruth([2.0, -3.4, 0.5], 4.2, 0.01)
 read_rows = Shards.read

@@ -40,8 +40,8 @@ import planted
 from planted._disk import formats, rows, storage
 from planted._disk.storage import LocalFolder
 from planted._disk.writer import for_each_shard
-from planted._errors import DamagedError, ExistsError, MissingError, StorageError
 from planted._machine import cores
+from planted.errors import DamagedError, ExistsError, MissingError, StorageError
 
 HERE = Path(__file__).resolve().parent
 SEED = 1  # of all faults; `python tests/disk/faults.py --seed` takes others

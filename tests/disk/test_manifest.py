@@ -23,7 +23,7 @@ from planted._disk.checksums import checksum, read_table, table_sum, table_text
 from planted._disk.formats import BLOCK_BYTES
 from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from, text_of
 from planted._disk.remote import folder_of
-from planted._errors import DamagedError, ExistsError, ManifestError, MissingError, StorageError
+from planted.errors import DamagedError, ExistsError, ManifestError, MissingError, StorageError
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 TRUTH = planted.LinearTruth([2.0, -3.4, 0.5], 4.2, 0.1)

@@ -19,7 +19,7 @@ from folders import SHARD, assert_same_rows, writer
 import planted
 from planted._disk import remote
 from planted._disk.storage import LocalFolder
-from planted._errors import (
+from planted.errors import (
     DamagedError,
     ExistsError,
     InvalidValueError,

@@ -16,7 +16,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError, StateError
+from planted.errors import InvalidTypeError, InvalidValueError, StateError
 from planted.jax import ShardedLoader
 
 N, FEATURES, BATCH = 1_000, 4, 48

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._learn.estimate import as_estimate
+from planted.errors import InvalidTypeError, InvalidValueError
 
 W, B = [2.0, -3.5], 4.25  # short binary fractions: the same in every type, bfloat16 included
 X = np.random.default_rng(0).normal(size=(50, 2))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted._errors import DivergedError, MissingDependencyError, MissingFrameworkError
+from planted.errors import DivergedError, MissingDependencyError, MissingFrameworkError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch_rows import equal, rows_of
 
 import planted
 from planted import _frameworks
-from planted._errors import MissingDependencyError
+from planted.errors import MissingDependencyError
 
 quiet = pytest.mark.filterwarnings(
     "ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning",  # Lightning's, with a newer torch

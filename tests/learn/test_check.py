@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError
 
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=2_000, seed=714)
 FIT = planted.least_squares(ROWS)

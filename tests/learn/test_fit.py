@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import planted
-from planted._errors import DivergedError, InvalidTypeError, InvalidValueError
 from planted._learn import descent
 from planted._learn.factor import triangularise
+from planted.errors import DivergedError, InvalidTypeError, InvalidValueError
 
 # NIST Statistical Reference Datasets, linear regression: data and certified values.
 LONGLEY = np.array(

@@ -39,8 +39,8 @@ import numpy as np
 
 import planted
 from planted._disk.formats import BLOCK_BYTES
-from planted._errors import ForkedError
 from planted._loader import loader as _loader
+from planted.errors import ForkedError
 
 DEADLOCK = 60  # seconds without progress
 SAMPLES = 300  # of a phase, at most

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from stored_rows import ROW_BYTES, TRUTH, Stored, memory_for, numbers, order_of, stored
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._loader import pool
+from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 pytestmark = pytest.mark.threads
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from stored_rows import TRUTH, numbers
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._loader import loader as _loader
+from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 pytestmark = pytest.mark.threads
 

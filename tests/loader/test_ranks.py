@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import planted
-from planted._errors import InvalidValueError, ProcessGroupError, StateError
 from planted._loader import loader as _loader
+from planted.errors import InvalidValueError, ProcessGroupError, StateError
 
 TRUTH = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
 WORLDS = (1, 2, 3, 4, 7, 64)

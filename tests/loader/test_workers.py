@@ -349,7 +349,7 @@ def test_an_iterator_that_a_fork_has_left_without_threads_says_so(kind):
     code = f"""{DISK}
 import os, signal, warnings, numpy as np
 from planted._loader import loader as _loader
-from planted._errors import ForkedError
+from planted.errors import ForkedError
 warnings.simplefilter("ignore")
 _loader.CHUNK_BYTES = 1
 source = stored(3000, 10)

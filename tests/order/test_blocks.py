@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from planted import permutation
-from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._input import bytes_of
 from planted._order import BlockOrder, Blocks, plan_pool, variance_ratio
 from planted._order.permutation import Permutation
+from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
 FALSE_FAIL = 1e-5  # of one test
 FOUND = 1e-12

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planted import permutation
-from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._order import kernels
 from planted._order.permutation import Sequential, _table
 from planted._rows import LIMIT, random
+from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
 LOST_ELSEWHERE = [65_537, 262_145, 1_048_577]  # sizes at which other index shuffles lose a row and repeat another
 TELLING = sorted({2**k + d for k in range(1, 18) for d in (-1, 0, 1)} | set(LOST_ELSEWHERE))

@@ -17,7 +17,7 @@ from pipeline_items import TRUTH, Again, Counting, assert_same, fail_at_third, l
 
 import planted
 from planted import Pipeline
-from planted._errors import InvalidTypeError, InvalidValueError, StateError
+from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 pytestmark = pytest.mark.threads
 

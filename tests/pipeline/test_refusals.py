@@ -10,7 +10,7 @@ from pipeline_items import TRUTH, Again, fail_at_third, unlucky
 
 import planted
 from planted import Pipeline
-from planted._errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError
 
 pytestmark = pytest.mark.threads
 

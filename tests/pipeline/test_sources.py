@@ -6,7 +6,7 @@ from pipeline_items import TRUTH, Again, Untouchable, assert_same, plus
 
 import planted
 from planted import Pipeline
-from planted._errors import InvalidValueError
+from planted.errors import InvalidValueError
 
 pytestmark = pytest.mark.threads
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError, RowNumberError
 from planted._machine import pieces
+from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
 BOOK = planted.LinearTruth([2.0, -3.4], 4.2, 0.01)
 dtypes = st.sampled_from(["float32", "float64"])

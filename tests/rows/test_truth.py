@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import planted
-from planted._errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from table_files import arrays, arrow, opened, plain, same, write
 
 import planted
-from planted._errors import (
+from planted._tables.parquet import CHECKING
+from planted.errors import (
     InvalidTypeError,
     InvalidValueError,
 )
-from planted._tables.parquet import CHECKING
 
 
 @pytest.mark.parametrize(

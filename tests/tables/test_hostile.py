@@ -9,7 +9,7 @@ import pytest
 from table_files import KINDS, arrow, opened, same, write
 
 import planted
-from planted._errors import (
+from planted.errors import (
     DamagedError,
     InvalidValueError,
     MissingError,

@@ -12,7 +12,7 @@ import pytest
 from table_files import KINDS, arrays, opened, same, write
 
 import planted
-from planted._errors import (
+from planted.errors import (
     DamagedError,
     InvalidTypeError,
     InvalidValueError,

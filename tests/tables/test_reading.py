@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from table_files import KINDS, opened, same, write
 
 import planted
-from planted._errors import (
+from planted._order import plan_pool
+from planted._tables import part as _part
+from planted._tables import reader as _reader
+from planted.errors import (
     InvalidTypeError,
     RowNumberError,
     StorageError,
 )
-from planted._order import plan_pool
-from planted._tables import part as _part
-from planted._tables import reader as _reader
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

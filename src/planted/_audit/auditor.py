@@ -11,9 +11,9 @@ from planted._audit.reading import EXAMPLES, Reader, Reading
 from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed, RowFault
 from planted._audit.statistics import likeness, orderliness, staying
 from planted._audit.verdict import failures
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import flag, integer, length, real, rows_like
 from planted._types import RowNumbers
+from planted.errors import InvalidTypeError, InvalidValueError
 
 MOST_ROWS: Final = (1 << 31) - 1
 

@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, InvalidValueError, PlantedError
 from planted._input import floats, to_numpy
 from planted._types import FloatArray, RowNumbers
+from planted.errors import InvalidTypeError, InvalidValueError, PlantedError
 
 Float64s = npt.NDArray[np.float64]
 Form: TypeAlias = tuple[bool, bool, bool]  # whether a batch has X, y, row numbers

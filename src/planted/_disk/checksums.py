@@ -13,7 +13,7 @@ from xxhash import xxh3_64_intdigest
 
 from planted._disk.manifest import Plan
 from planted._disk.storage import Folder
-from planted._errors import DamagedError, MissingError
+from planted.errors import DamagedError, MissingError
 
 ChecksumTable: TypeAlias = npt.NDArray[np.uint64]  # (segments, 2): where each ends, and its checksum
 checksum: Callable[[Any], int] = xxh3_64_intdigest

@@ -14,10 +14,10 @@ import numpy as np
 
 from planted._disk.manifest import Plan
 from planted._disk.storage import Buffer, File
-from planted._errors import DamagedError, MissingDependencyError
 from planted._machine import empty
 from planted._rows import draw_rows, keys_of
 from planted._types import FloatArray
+from planted.errors import DamagedError, MissingDependencyError
 
 BLOCK_BYTES: Final = {"npy": 1 << 16, "arrow": 1 << 16, "parquet": 1 << 20}  # Parquet has a header a column and block
 PIECE_BYTES: Final = 1 << 22  # bytes of rows that are made, hashed and written at once

@@ -16,10 +16,11 @@ from typing import Any, Final
 import numpy as np
 
 from planted._disk.storage import Folder
-from planted._errors import ManifestError, PlantedError
-from planted._input import DType, dtype_name, integer, seed_and_salt, to_json_int
+from planted._input import dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows import LIMIT, VERSION, ComputedRows
 from planted._truth import LinearTruth
+from planted._types import DType
+from planted.errors import ManifestError, PlantedError
 
 PLAN: Final = "plan.json"
 MANIFEST: Final = "manifest.json"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from planted._disk.storage import LOCK, TEMPORARY, Buffer, Folder, LocalFolder
-from planted._errors import (
+from planted.errors import (
     DamagedError,
     InvalidTypeError,
     InvalidValueError,

@@ -13,12 +13,12 @@ from planted._disk.manifest import MANIFEST, PLAN, Manifest, manifest_from, read
 from planted._disk.remote import folder_of
 from planted._disk.shards import Shards
 from planted._disk.storage import READAHEAD_BYTES, Folder
-from planted._errors import MissingError
 from planted._input import flag
 from planted._machine import empty
 from planted._order import Blocks
 from planted._rows import LazyRows, MemoryRows, PlantedRows
 from planted._types import FloatArray, RowNumbers
+from planted.errors import MissingError
 
 MERGE_FACTORS: Final = (1, 2, 4, 8, 16)  # how many blocks may be read as one
 SPAN_BYTES: Final = 1 << 22  # bytes that are read in order at once

@@ -9,9 +9,9 @@ from planted._disk.checksums import ChecksumTable, checksum, read_table
 from planted._disk.formats import Segments, decode, file_size, npy_offset
 from planted._disk.manifest import Manifest, Plan
 from planted._disk.storage import File, Folder, are_cached, read_pieces
-from planted._errors import DamagedError, MissingError, StorageError
 from planted._machine import empty
 from planted._types import FloatArray, RowNumbers
+from planted.errors import DamagedError, MissingError, StorageError
 
 FILES: Final = 256  # files that are open at once
 TABLES: Final = 4096  # tables of checksums that are held at once: 64 MiB

@@ -17,8 +17,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
-from planted._errors import DamagedError, MissingError, StorageError
 from planted._types import RowNumbers
+from planted.errors import DamagedError, MissingError, StorageError
 
 Buffer: TypeAlias = Any  # whatever lends its bytes: bytes, memoryview, a contiguous array
 

@@ -18,9 +18,9 @@ from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from
 from planted._disk.remote import folder_of
 from planted._disk.storage import READAHEAD_BYTES, File, Folder
 from planted._disk.writer import Progress, clear_unfinished, computed_sum, finish, for_each_shard, write_shard
-from planted._errors import ManifestError, MissingError, StorageError
 from planted._input import flag
 from planted._machine import empty
+from planted.errors import ManifestError, MissingError, StorageError
 
 READ_BYTES: Final = 1 << 21  # bytes that are read at once
 

@@ -30,15 +30,15 @@ from planted._disk.manifest import (
 from planted._disk.remote import folder_of
 from planted._disk.rows import MERGE_FACTORS, DiskRows, rows_in
 from planted._disk.storage import LOCK, TEMPORARY, Folder
-from planted._errors import (
+from planted._input import bytes_of, flag
+from planted._machine import Workers, cores
+from planted.errors import (
     ExistsError,
     InvalidTypeError,
     InvalidValueError,
     ManifestError,
     StorageError,
 )
-from planted._input import bytes_of, flag
-from planted._machine import Workers, cores
 
 Progress: TypeAlias = Callable[[int, int], Any]  # called with the rows that are done, and all rows
 Result = TypeVar("Result")

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError
 from planted._input import floats, integer, to_numpy
 from planted._loader import Loader
 from planted._pipeline import Arrays
 from planted._rows import ComputedRows, regression
+from planted.errors import InvalidTypeError
 
 
 def add_to_class(Class: type) -> Callable[[Any], None]:

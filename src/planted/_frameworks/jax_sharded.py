@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError, MissingDependencyError
 from planted._loader import Loader
+from planted.errors import InvalidTypeError, InvalidValueError, MissingDependencyError
 
 try:
     import jax

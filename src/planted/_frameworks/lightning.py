@@ -6,9 +6,9 @@ This file imports Lightning, which takes seconds and few have; so the face offer
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from planted._errors import MissingDependencyError
 from planted._input import rows_like
 from planted._loader import Loader
+from planted.errors import MissingDependencyError
 
 try:
     from lightning import pytorch as trainers

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError, MissingDependencyError, RowNumberError
 from planted._input import integer, row_numbers, rows_like, to_json_int, whole
 from planted._loader import Loader
 from planted._types import RowNumbers
+from planted.errors import InvalidTypeError, InvalidValueError, MissingDependencyError, RowNumberError
 
 try:
     import torch

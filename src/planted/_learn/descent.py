@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from planted._errors import DivergedError, InvalidValueError
 from planted._input import integer, real, to_numpy
 from planted._learn.estimate import Estimate
+from planted.errors import DivergedError, InvalidValueError
 
 OnEpoch: TypeAlias = Callable[[int, Estimate, float], None]
 UNREAD: Final = 1000  # losses that may wait to be read, so that a framework can run ahead

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import floats, real, vector
 from planted._types import FloatArray
+from planted.errors import InvalidTypeError, InvalidValueError
 
 Float64s: TypeAlias = npt.NDArray[np.float64]
 NAMES: Final = (("w", "b"), ("coef_", "intercept_"), ("weight", "bias"), ("kernel", "bias"))  # as learners call them

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import floats
 from planted._learn.estimate import Estimate, Float64s
+from planted.errors import InvalidTypeError, InvalidValueError
 
 BLOCK_ROWS: Final = 8192
 

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import real
 from planted._learn.estimate import Estimate, as_estimate
 from planted._learn.factor import Factor, factorise
 from planted._learn.report import Parameter, Report
+from planted.errors import InvalidTypeError, InvalidValueError
 
 
 def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | None = None) -> Report:

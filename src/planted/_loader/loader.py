@@ -14,25 +14,24 @@ framework's arrays. Rows on disk are read in blocks, through `pool`. The vocabul
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_salt, to_json_int
 from planted._loader.batches import Chunk, GlobalBatches, Tail
 from planted._loader.chunks import FilledChunk, filled_chunks
 from planted._loader.pool import ChunkRequest, PoolReader
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
 from planted._pipeline import Cursor, Epochs, LoaderSource, StreamMethods, rank_and_world_size, splitter
+from planted._types import Shuffle
+from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
 BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
 DEFAULTS: Final = {"pad_last": False}  # of settings that may be absent from a state
 OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
-
-Shuffle: TypeAlias = bool | Literal["blocks", "rows"]
 
 
 class Loader(Epochs[tuple[Any, ...]], StreamMethods):

@@ -25,7 +25,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
-from planted._errors import ForkedError
+from planted.errors import ForkedError
 
 PATIENCE: Final = 10.0  # seconds to wait for running jobs
 IMPATIENCE: Final = 0.2  # the same, on one of planted's own threads

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from planted._errors import InvalidValueError
 from planted._types import Batch, RowNumbers
+from planted.errors import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

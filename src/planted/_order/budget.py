@@ -7,8 +7,8 @@ blocks mix better than few large ones; `plan_pool` chooses.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from planted._errors import InvalidValueError
 from planted._order.blocks import BlockRows, Blocks
+from planted.errors import InvalidValueError
 
 POOL_PERCENT: Final = 65  # of the slots; the rest is where the next pool is loaded while this one is drained
 FEWEST_SLOTS: Final = 4

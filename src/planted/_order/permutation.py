@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import RowNumberError
 from planted._input import integer, row_numbers, seed_and_salt, to_json_int, whole
 from planted._machine import empty, in_pieces
 from planted._rows import LIMIT, SMALL, feistel_bits, key_words
 from planted._types import RowNumbers
+from planted.errors import RowNumberError
 
 PASS_VALUES: Final = 8  # one position takes the time of 8 values of a row
 

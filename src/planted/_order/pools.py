@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._errors import InvalidValueError
 from planted._input import row_numbers
 from planted._order.blocks import Blocks
 from planted._order.permutation import Permutation
 from planted._types import RowNumbers
+from planted.errors import InvalidValueError
 
 FEW: Final = 4  # short blocks in a pool; with more, a search for each row is faster than a comparison with each block
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 
-from planted._errors import InvalidValueError
+from planted.errors import InvalidValueError
 
 FRAMEWORKS: Final = ("jax", "mxnet", "tensorflow", "torch")  # each has a door
 

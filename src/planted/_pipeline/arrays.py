@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from planted._errors import InvalidValueError
 from planted._input import to_numpy
 from planted._types import RowNumbers
+from planted.errors import InvalidValueError
 
 
 class Arrays:

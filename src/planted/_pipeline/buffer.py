@@ -18,10 +18,10 @@ from typing import Any, ClassVar, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import StateError
 from planted._pipeline.stages import Items, Position
 from planted._pipeline.steps import Step
 from planted._rows import key_words, row_words
+from planted.errors import StateError
 
 CHOICES_AT_ONCE: Final = 1024
 

@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from planted._errors import InvalidTypeError, InvalidValueError, StateError
 from planted._input import flag, integer, seed_and_salt
 from planted._pipeline.adapters import splitter
 from planted._pipeline.arrays import Arrays
@@ -24,6 +23,7 @@ from planted._pipeline.epochs import Cursor, Epochs
 from planted._pipeline.sources import IteratorSource, RowSource, stage_of
 from planted._pipeline.stages import Stage, difference, is_position, short
 from planted._pipeline.steps import BatchStep, Filter, Map, Prefetch, Repeat, Take
+from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 STATE_VERSION: Final = 1
 BUFFER_LIMIT: Final = 1 << 31

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import length
 from planted._pipeline.arrays import Arrays
 from planted._pipeline.stages import Items, Position, Stage, name_of, short
+from planted.errors import InvalidTypeError, InvalidValueError
 
 ROWS_AT_ONCE: Final = 4096
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import to_numpy
 from planted._pipeline.adapters import SplitBatches
 from planted._pipeline.stages import short
+from planted.errors import InvalidTypeError, InvalidValueError
 
 READY: Final = (np.ndarray, np.generic, str, bytes, int, float, complex)  # types that NumPy stacks as they are
 

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
-from planted._errors import InvalidTypeError
+from planted.errors import InvalidTypeError
 
 Position: TypeAlias = Any
 Items: TypeAlias = Generator[tuple[Any, Position], None, None]

@@ -11,12 +11,12 @@ from dataclasses import MISSING, dataclass, fields
 from itertools import count
 from typing import Any, ClassVar
 
-from planted._errors import InvalidTypeError, InvalidValueError
 from planted._input import to_json_int
 from planted._machine import Workers
 from planted._pipeline.adapters import splitter
 from planted._pipeline.stacking import stacked
 from planted._pipeline.stages import Items, Position, Stage, name_of, short
+from planted.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

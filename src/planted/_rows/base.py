@@ -12,11 +12,11 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkab
 
 import numpy as np
 
-from planted._errors import InvalidValueError, RowNumberError
 from planted._input import integer, row_numbers, to_json_int, whole
 from planted._machine import empty, in_pieces
 from planted._truth import LinearTruth
 from planted._types import Batch, FloatArray, RowNumbers
+from planted.errors import InvalidValueError, RowNumberError
 
 LIMIT: Final = 1 << 63  # row numbers are below this
 ITERATION_ROWS: Final = 4096
@@ -26,52 +26,39 @@ Held = TypeVar("Held", bound="HeldRows")
 
 @runtime_checkable
 class Rows(Protocol):
-    """Rows of known truth: whatever has a length, a truth and a vectorised `take`."""
+    """Rows of known truth: whatever has a truth, a length and a vectorised `take`.
+
+    Nothing more is asked for: `Loader`, `least_squares`, `sgd`, `check` and `audit` take rows of your own. Only `write`
+    needs planted's own, since it keeps the arguments that make them again.
+
+    Examples
+    --------
+    >>> import numpy as np, planted
+    >>> class Reversed:
+    ...     def __init__(self, rows):
+    ...         self.rows, self.truth = rows, rows.truth
+    ...
+    ...     def __len__(self):
+    ...         return len(self.rows)
+    ...
+    ...     def take(self, rows):
+    ...         return self.rows.take(len(self.rows) - 1 - np.asarray(rows))
+    >>> mine = Reversed(planted.regression(w=[2.0, -3.4], b=4.2, n=1_000))
+    >>> isinstance(mine, planted.Rows)
+    True
+    """
 
     @property
     def truth(self) -> LinearTruth:
         """What is planted."""
         ...
 
-    @property
-    def seed(self) -> int:
-        """The seed that the rows are made from."""
-        ...
-
-    @property
-    def features(self) -> int:
-        """How many features a row has."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64, of both X and y."""
-        ...
-
-    @property
-    def X(self) -> FloatArray:
-        """All features, shape (rows, features)."""
-        ...
-
-    @property
-    def y(self) -> FloatArray:
-        """All responses, shape (rows, 1)."""
-        ...
-
     def __len__(self) -> int:
         """How many rows there are."""
         ...
 
-    def __getitem__(self, key: Any) -> Batch:
-        """One row, a slice of rows, or rows by number."""
-        ...
-
-    def take(self, rows: Any) -> Batch:
-        """Rows by number, in any order."""
-        ...
-
-    def fingerprint(self) -> str:
-        """A short text that is equal for equal rows only."""
+    def take(self, rows: Any, /) -> tuple[Any, Any]:
+        """Rows by number, in any order: X of shape (rows, features) and y of shape (rows, 1)."""
         ...
 
 

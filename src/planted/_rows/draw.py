@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import DType, integer, seed_and_salt
+from planted._input import integer, seed_and_salt
 from planted._rows.random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
-from planted._types import FloatArray, RowNumbers
+from planted._types import DType, FloatArray, RowNumbers
 
 
 class Keys(NamedTuple):

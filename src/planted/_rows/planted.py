@@ -7,13 +7,13 @@ from typing import Any, final
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError
-from planted._input import DType, dtype_name, integer, seed_and_salt, to_json_int
+from planted._input import dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.draw import draw_rows, keys_of
 from planted._rows.random import VERSION
 from planted._truth import LinearTruth
-from planted._types import FloatArray, RowNumbers
+from planted._types import DType, FloatArray, RowNumbers
+from planted.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

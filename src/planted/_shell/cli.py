@@ -15,12 +15,12 @@ import click
 import numpy as np
 
 import planted
-from planted._errors import InvalidValueError, PlantedError
 from planted._learn import BLOCK_ROWS, Estimate, Report, training_settings
 from planted._pipeline import FRAMEWORKS
 from planted._rows import ComputedRows
 from planted._shell.disk_commands import COMMANDS
 from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
+from planted.errors import InvalidValueError, PlantedError
 
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
 

@@ -12,10 +12,10 @@ import click
 
 import planted
 from planted._disk import FILE_FORMATS, DiskRows
-from planted._errors import InvalidValueError
 from planted._input import bytes_of, integer
 from planted._order import plan_pool, variance_ratio
 from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
+from planted.errors import InvalidValueError
 
 
 def _options(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG001

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 import click
 
 import planted
-from planted._errors import InvalidValueError
 from planted._rows import ComputedRows
+from planted.errors import InvalidValueError
 
 BOOK_WEIGHTS: Final = (2.0, -3.4)
 BOOK_INTERCEPT: Final = 4.2

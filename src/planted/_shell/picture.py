@@ -40,7 +40,7 @@ def drawn(rows: Rows, losses: Sequence[tuple[float, float]], report: Report) -> 
 
 def _data(axes: Any, rows: Rows) -> None:
     truth = rows.truth
-    X, y = rows[:POINTS]
+    X, y = rows.take(range(min(POINTS, len(rows))))
     j = int(np.argmax(np.abs(truth.w)))
     x = X[:, j]
     ends = np.array([x.min(), x.max()])

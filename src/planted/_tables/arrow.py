@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 
 from planted._disk import File, pyarrow_for
-from planted._errors import DamagedError
 from planted._tables.part import Opened, Units, block_rows, column_of, reading, source, units_of
 from planted._tables.schema import Chosen, Schema
+from planted.errors import DamagedError
 
 MAGIC: Final = b"ARROW1"
 CONTINUES: Final = b"\xff\xff\xff\xff"  # what a message begins with

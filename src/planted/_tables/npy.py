@@ -13,11 +13,11 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from planted._disk import File, RangeFile
-from planted._errors import DamagedError, InvalidValueError
 from planted._machine import empty
 from planted._tables.part import BLOCK_BYTES, Opened, Part, block_rows, fill, reading
 from planted._tables.schema import Chosen, Column, Schema
 from planted._types import FloatArray
+from planted.errors import DamagedError, InvalidValueError
 
 NUMBER: Final = re.compile(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)")
 LARGEST_HEADER: Final = 1 << 20

@@ -6,8 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from planted._disk import File, LocalFolder
-from planted._errors import InvalidValueError
-from planted._input import DType, dtype_name
+from planted._input import dtype_name
 from planted._machine import Workers
 from planted._tables.arrow import arrow
 from planted._tables.npy import npy
@@ -17,6 +16,8 @@ from planted._tables.paths import Place, places_of
 from planted._tables.reader import TableReader
 from planted._tables.rows import TableRows
 from planted._tables.schema import choose
+from planted._types import DType
+from planted.errors import InvalidValueError
 
 FORMATS: Final[dict[str, Callable[[File, str], Opened]]] = {"npy": npy, "arrow": arrow, "parquet": parquet}
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._disk import File, LocalFile, RangeFile, pyarrow_for
-from planted._errors import DamagedError, InvalidValueError, MissingError, PlantedError
 from planted._tables.schema import Chosen, Column, Schema
 from planted._types import FloatArray, RowNumbers
+from planted.errors import DamagedError, InvalidValueError, MissingError, PlantedError
 
 BLOCK_BYTES: Final = 1 << 16  # rows that are read at once, if the file allows it
 COLUMN_BYTES: Final = 1 << 14  # the least of each column in a block, where columns lie apart

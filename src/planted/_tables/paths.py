@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from planted._disk import File, Folder, LocalFolder, RemoteFolder, is_local, reach
-from planted._errors import InvalidTypeError, InvalidValueError, MissingError, StorageError
+from planted.errors import InvalidTypeError, InvalidValueError, MissingError, StorageError
 
 SUFFIXES: Final = {
     **dict.fromkeys([".npy"], "npy"),

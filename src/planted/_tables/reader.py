@@ -16,13 +16,13 @@ from typing import Any, Final
 import numpy as np
 
 from planted._disk import File, drop_oldest
-from planted._errors import DamagedError
 from planted._machine import empty
 from planted._order import Blocks
 from planted._tables.part import Part, reading
 from planted._tables.paths import Place
 from planted._tables.schema import Chosen
 from planted._types import FloatArray, RowNumbers
+from planted.errors import DamagedError
 
 FILES: Final = 256  # that are open at once
 MOST_BLOCKS: Final = 1 << 20  # about, if they need a list: larger ones then

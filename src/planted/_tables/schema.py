@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._errors import InvalidTypeError, InvalidValueError
-from planted._input import DType, whole
+from planted._input import whole
+from planted._types import DType
+from planted.errors import InvalidTypeError, InvalidValueError
 
 MOST_COLUMNS: Final = 1 << 20
 SHOWN: Final = 20

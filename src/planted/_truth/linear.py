@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from planted._errors import InvalidValueError
 from planted._input import real, vector
+from planted.errors import InvalidValueError
 
 _FIELDS: Final = {"w", "b", "noise"}
 
