@@ -69,8 +69,6 @@ except AttributeError as error:
     assert loaded == "False"
     missing = rf"planted.{name} needs .*: pip install 'planted\[{name}\]'.*"
     assert found == f"planted.{name}" or re.fullmatch(missing, found)
-        rf"planted.{name} needs .*: pip install 'planted\[{name}\]'.*", found
-    )
 
 
 def test_a_name_that_planted_does_not_have_is_said_to_be_missing():
