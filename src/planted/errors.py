@@ -2,14 +2,25 @@
 
 Each message names the value, the rule that it broke and the remedy. Each class is also the built-in
 exception that a caller would expect (`ValueError`, `TypeError`, ...), so that code which does not know planted
-handles it as usual.
+handles it as usual. Where the remedy reads otherwise at the command line, the error keeps both (`in_both`).
 """
+
+from typing import Self
 
 
 class PlantedError(Exception):
     """The root of every error that planted raises on purpose."""
 
     __module__ = "planted"
+
+    in_shell: str = ""  # the message in the words of the command line, where they differ
+
+    @classmethod
+    def in_both(cls, python: str, shell: str) -> Self:
+        """An error that reads so in Python, and so at the command line, which prints ``error.in_shell or error``."""
+        error = cls(python)
+        error.in_shell = shell
+        return error
 
 
 class InvalidValueError(PlantedError, ValueError):

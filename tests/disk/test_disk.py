@@ -449,15 +449,6 @@ def test_arguments_are_checked_before_any_work(tmp_path, settings, message):
     assert not (tmp_path / "a").exists()
 
 
-def test_rows_without_a_truth_cannot_be_written(tmp_path):
-    class Own:
-        def __len__(self):
-            return 3
-
-    with pytest.raises(InvalidTypeError, match=r"rows of type Own have no truth .* planted.open_table"):
-        planted.write(Own(), tmp_path)
-
-
 @pytest.mark.parametrize("name", ["arrow", "parquet"])
 def test_a_missing_library_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, "pyarrow", None)

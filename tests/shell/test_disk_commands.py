@@ -35,6 +35,7 @@ def test_write_asks_before_it_replaces(shell, tmp_path):
     assert status == 2
     assert "holds other rows (dtype_name 'float32' instead of 'float64'" in err
     assert err.count("\n") == 1
+    assert err.endswith("or replace them with --overwrite\n")
     status, out, _ = shell(*WRITE, "--dtype", "float64", "--overwrite")
     assert status == 0
     assert "float64" in out

@@ -4,7 +4,7 @@ In: rows and a folder. Out: the folder, and rows that lie in it. A *shard* is a 
 read and checked as one; the *plan* says how rows are cut, the *manifest* that all of them are there.
 """
 
-from planted._disk.formats import RangeFile, pyarrow_for
+from planted._disk.formats import RangeFile, pyarrow_for, unknown_format
 from planted._disk.manifest import FILE_FORMATS
 from planted._disk.remote import RemoteFolder, is_local, reach
 from planted._disk.rows import DiskRows, open  # noqa: A004 -- the contract's name
@@ -28,6 +28,7 @@ __all__ = [
     "open",
     "pyarrow_for",
     "reach",
+    "unknown_format",
     "verify",
     "write",
 ]

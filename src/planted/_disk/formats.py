@@ -6,8 +6,9 @@ block, the blocks, what stands after the last. Nothing is parsed whose checksum 
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,12 +18,19 @@ from planted._disk.storage import Buffer, File
 from planted._machine import empty
 from planted._rows import draw_rows, keys_of
 from planted._types import FloatArray
-from planted.errors import DamagedError, MissingDependencyError
+from planted.errors import DamagedError, InvalidValueError, MissingDependencyError
 
 BLOCK_BYTES: Final = {"npy": 1 << 16, "arrow": 1 << 16, "parquet": 1 << 20}  # Parquet has a header a column and block
 PIECE_BYTES: Final = 1 << 22  # bytes of rows that are made, hashed and written at once
 ARROW_MAGIC: Final = b"ARROW1\0\0"  # the first bytes of an IPC file; what follows is a stream of messages
 ALIGNED: Final = 64  # bytes; NumPy's own rule for the headers of .npy files
+
+
+OTHER_NAMES: Final = {
+    **dict.fromkeys(["numpy", "npz"], "npy"),
+    **dict.fromkeys(["feather", "ipc"], "arrow"),
+    **dict.fromkeys(["pq", "csv", "tsv"], "parquet"),
+}  # what formats are called, or what is asked for in place of them
 
 
 class FilePart(NamedTuple):
@@ -35,6 +43,14 @@ class FilePart(NamedTuple):
 def library_of(file_format: str) -> str:
     """The library, with its version, on which a file's bytes depend; "" for .npy."""
     return "" if file_format == "npy" else f"pyarrow {pyarrow_for(file_format).__version__}"
+
+
+def unknown_format(file_format: Any, known: Sequence[str]) -> InvalidValueError:
+    """The error that there is no such format, and the nearest that there is."""
+    name = str(file_format).lower().lstrip(".")
+    near = [name] if name in known else get_close_matches(name, known, 1)
+    use = OTHER_NAMES.get(name, near[0] if near else known[0])
+    return InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, known))}: use {use!r}")
 
 
 def encoded(plan: Plan, shard: int) -> Iterator[FilePart]:

@@ -8,6 +8,7 @@ the plan.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from reprlib import repr as short
@@ -25,11 +26,12 @@ from planted.errors import ManifestError, PlantedError
 PLAN: Final = "plan.json"
 MANIFEST: Final = "manifest.json"
 KIND: Final = "planted rows"
+SHARD: Final = re.compile(r"rows-\d{8,}\.(npy|arrow|parquet|sums)")
 LAYOUT: Final = 1  # version of the files and folders described in this room
 LARGEST_TEXT: Final = 1 << 30  # most bytes of JSON that are read: a petabyte of shards, or 10^7 weights
 LARGEST_BLOCK: Final = 1 << 26  # most bytes of a block of several rows: more than is written, less than hurts
 FILE_FORMATS: Final = ("npy", "arrow", "parquet")
-REMEDY: Final = "write the rows again with planted.write"
+REMEDY: Final = "write the rows again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ def _content(text: bytes, place: str, types: Mapping[str, Any]) -> dict[str, Any
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{place} cannot be read ({type(error).__name__}: {error}): {REMEDY}") from None
     if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise ManifestError(f"{place} does not describe planted rows: name a folder that planted.write has made")
+        raise ManifestError(f"{place} does not describe planted rows: name a folder that planted has written")
     for name, value in VERSIONS.items():
         if type(content.get(name)) is not type(value) or content[name] != value:
             raise ManifestError(

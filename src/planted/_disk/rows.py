@@ -4,24 +4,28 @@ They are rows like any other, which also say in what blocks they are best read. 
 its checksum. So whatever happened to the files, rows are right or there is an error.
 """
 
+import errno
 from dataclasses import dataclass, replace
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 import numpy as np
 
-from planted._disk.manifest import MANIFEST, PLAN, Manifest, manifest_from, read_text
+from planted._disk.manifest import MANIFEST, PLAN, SHARD, Manifest, manifest_from, read_text
 from planted._disk.remote import folder_of
 from planted._disk.shards import Shards
-from planted._disk.storage import READAHEAD_BYTES, Folder
+from planted._disk.storage import LOCK, READAHEAD_BYTES, Folder
 from planted._input import flag
 from planted._machine import empty
 from planted._order import Blocks
 from planted._rows import LazyRows, MemoryRows, PlantedRows
 from planted._types import FloatArray, RowNumbers
-from planted.errors import MissingError
+from planted.errors import MissingError, StorageError
+
+Failure = TypeVar("Failure", bound=StorageError)
 
 MERGE_FACTORS: Final = (1, 2, 4, 8, 16)  # how many blocks may be read as one
 SPAN_BYTES: Final = 1 << 22  # bytes that are read in order at once
+TABLES: Final = (".npy", ".arrow", ".feather", ".ipc", ".parquet", ".pq")  # what `open_table` reads
 AHEAD_BLOCKS: Final = 64  # blocks that are asked for before they are read, of rows in any order
 
 
@@ -169,9 +173,29 @@ def read_manifest(folder: Folder) -> Manifest:
     try:
         text = read_text(folder, MANIFEST)
     except MissingError:
-        if PLAN in folder.names():
-            raise MissingError(
-                f"the rows in {folder} are not finished: run the same planted.write again, and it continues"
-            ) from None
-        raise MissingError(f"there are no rows in {folder}: write some with planted.write(rows, target)") from None
+        raise no_rows(folder, folder.names()) from None
+    except StorageError as error:
+        if error.errno == errno.ENOTDIR and str(folder).lower().endswith(TABLES):
+            raise _of_others(StorageError, f"{folder} is a file") from None
+        raise
     return manifest_from(text, f"{MANIFEST} of {folder}")
+
+
+def no_rows(folder: Folder, names: list[str]) -> MissingError:
+    """The error that there are no rows of planted's in a folder, and what these files are instead."""
+    if PLAN in names:
+        wait = "; if another process is writing them, wait; else" if LOCK in names else ":"
+        again = f"the rows in {folder} are not finished{wait} run the same"
+        return MissingError.in_both(f"{again} planted.write again, and it continues", f"{again} command again")
+    others = [name for name in names if name.lower().endswith(TABLES) and not SHARD.fullmatch(name)]
+    if others:
+        return _of_others(MissingError, f"{folder} holds files of others, such as {others[0]}")
+    none = f"there are no rows in {folder}: write some with"
+    return MissingError.in_both(f"{none} planted.write(rows, target)", f"{none} planted write FOLDER")
+
+
+def _of_others(kind: type[Failure], fault: str) -> Failure:
+    fault += ", not a folder that planted has written: "
+    return kind.in_both(
+        f"{fault}read files of others with planted.open_table", f"{fault}name one that planted write has made"
+    )

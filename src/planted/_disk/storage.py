@@ -113,8 +113,6 @@ class LocalFolder:
             return sorted(path.name for path in self.path.iterdir())
         except FileNotFoundError:
             return []
-        except NotADirectoryError:
-            raise StorageError(f"{self} is a file: name a folder") from None
         except OSError as error:
             raise _failure(error, self.path) from error
 
@@ -330,12 +328,19 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _file_on(path: Path) -> Path | None:
+    """The file that stands where a folder of this path should be, if one does."""
+    return next((folder for folder in (path, *path.parents) if folder.is_file()), None)
+
+
 def _failure(error: OSError, path: Path) -> StorageError:
     """The error of the system, with the file and the remedy; its number is kept."""
     if error.errno in FULL:
         text = f"no room is left for {path}: make room and run the same again; what is finished is kept"
     elif error.errno == errno.EISDIR:
         text = f"{path} is a folder, and a file belongs there: remove it"
+    elif error.errno in {errno.ENOTDIR, errno.EEXIST} and (file := _file_on(path)):
+        text = f"{file} is a file, and a folder belongs there: name a folder"
     else:
         text = f"{path}: {error.strerror or error}"
     failure = StorageError(text)

@@ -16,6 +16,7 @@ import numpy as np
 from planted._disk.checksums import ChecksumTable, checksum, read_table
 from planted._disk.manifest import MANIFEST, PLAN, Manifest, Plan, manifest_from, plan_from, read_text
 from planted._disk.remote import folder_of
+from planted._disk.rows import no_rows
 from planted._disk.storage import READAHEAD_BYTES, File, Folder
 from planted._disk.writer import Progress, clear_unfinished, computed_sum, finish, for_each_shard, write_shard
 from planted._input import flag
@@ -116,8 +117,9 @@ def verify(
     """
     repair = flag(repair, "repair")
     folder = folder_of(target, storage_options)
-    if not {PLAN, MANIFEST} & set(folder.names()):
-        raise MissingError(f"there are no rows in {folder}: write some with planted.write(rows, target)")
+    names = folder.names()
+    if not {PLAN, MANIFEST} & set(names):
+        raise no_rows(folder, names)
     with folder.lock() if repair else nullcontext():
         return _Check(folder, repair).run(progress)
 
@@ -152,10 +154,11 @@ class _Check:
         plan, plan_fault = self._read(PLAN, plan_from)
         manifest, manifest_fault = self._read(MANIFEST, manifest_from)
         if manifest is None and plan is None:
-            raise ManifestError(
+            again = (
                 f"neither {PLAN} nor {MANIFEST} of {self.folder} can be read, so nothing says which rows these were: "
-                "write them again with planted.write(..., overwrite=True)"
+                "write them again with"
             )
+            raise ManifestError.in_both(f"{again} planted.write(..., overwrite=True)", f"{again} --overwrite")
         if manifest is None:
             self.faults.append(Fault(MANIFEST, manifest_fault, mended=self.repair))
             return plan, None, True

@@ -15,11 +15,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 
 from planted._disk.checksums import checksum, read_table, table_sum, table_text
-from planted._disk.formats import BLOCK_BYTES, encoded, library_of
+from planted._disk.formats import BLOCK_BYTES, encoded, library_of, unknown_format
 from planted._disk.manifest import (
     FILE_FORMATS,
     MANIFEST,
     PLAN,
+    SHARD,
     Manifest,
     Plan,
     manifest_from,
@@ -30,12 +31,13 @@ from planted._disk.manifest import (
 from planted._disk.remote import folder_of
 from planted._disk.rows import MERGE_FACTORS, DiskRows, rows_in
 from planted._disk.storage import LOCK, TEMPORARY, Folder
-from planted._input import bytes_of, flag
+from planted._input import bytes_of, flag, length
 from planted._machine import Workers, cores
+from planted._rows import PlantedRows
+from planted._types import FileFormat
 from planted.errors import (
     ExistsError,
     InvalidTypeError,
-    InvalidValueError,
     ManifestError,
     StorageError,
 )
@@ -43,8 +45,6 @@ from planted.errors import (
 Progress: TypeAlias = Callable[[int, int], Any]  # called with the rows that are done, and all rows
 Result = TypeVar("Result")
 
-SHARED: Final = ("truth", "n", "seed", "salt", "dtype_name", "start")  # attributes of rows of a known truth
-SHARD: Final = re.compile(r"rows-\d{8,}\.(npy|arrow|parquet|sums)")
 OTHERS: Final = "|".join(map(re.escape, (PLAN, MANIFEST, LOCK)))
 UNFINISHED: Final = re.compile(rf"({SHARD.pattern}|{OTHERS}){re.escape(TEMPORARY)}")
 AHEAD: Final = 1  # threads more than cores: while one waits for the disk, the others make rows
@@ -55,7 +55,7 @@ def write(
     rows: Any,
     target: Any,
     *,
-    format: str = "npy",  # noqa: A002 -- the contract's name
+    format: FileFormat = "npy",  # noqa: A002 -- the contract's name
     shard_bytes: int | str = "64MiB",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -122,23 +122,38 @@ def write(
     return rows_in(folder, manifest)
 
 
-def plan_of(rows: Any, file_format: str, shard_bytes: int | str) -> Plan:
+def plan_of(rows: Any, file_format: FileFormat, shard_bytes: int | str) -> Plan:
     """How rows are cut into files and blocks."""
-    if not all(hasattr(rows, name) for name in SHARED):
-        raise InvalidTypeError(
-            f"rows of type {type(rows).__name__} have no truth to compute them from: "
-            "use planted.rows(...) or planted.regression(...); files of others are read by planted.open_table"
-        )
+    if not isinstance(rows, PlantedRows):
+        raise _not_planted(rows)
     if file_format not in FILE_FORMATS:
-        raise InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, FILE_FORMATS))}")
+        raise unknown_format(file_format, FILE_FORMATS)
     size = bytes_of(shard_bytes, "shard_bytes", remedy="use a number of bytes or a text such as '64MiB'")
     row_bytes = (rows.truth.features + 1) * np.dtype(rows.dtype_name).itemsize
     block_rows = max(1, BLOCK_BYTES[file_format] // row_bytes)
     shard_blocks = max(1, size // (block_rows * row_bytes))
     if shard_blocks > MERGE_FACTORS[-1]:
         shard_blocks -= shard_blocks % MERGE_FACTORS[-1]
-    truth, n, seed, salt, dtype, start = (getattr(rows, name) for name in SHARED)
-    return Plan(truth, seed, salt, dtype, start, n, file_format, block_rows, shard_blocks, library_of(file_format))
+    library = library_of(file_format)
+    return Plan(
+        *(rows.truth, rows.seed, rows.salt, rows.dtype_name, rows.start, length(rows)),
+        *(file_format, block_rows, shard_blocks, library),
+    )
+
+
+def _not_planted(rows: Any) -> InvalidTypeError:
+    """Why rows that are not planted's own cannot be written, and what to do instead."""
+    name = type(rows).__name__
+    if hasattr(rows, "take") and hasattr(rows, "__len__") and not hasattr(rows, "__array__"):
+        return InvalidTypeError(
+            f"rows of type {name} cannot be written: a folder keeps only the truth and the seed of planted's own rows, "
+            "from which it can make them again; save the values of others with numpy.save or "
+            "pyarrow.parquet.write_table, and read them with planted.open_table"
+        )
+    return InvalidTypeError(
+        f"rows of type {name} have no truth to compute them from: write planted.rows(...) or planted.regression(...); "
+        "save arrays with numpy.save, and read them with planted.open_table"
+    )
 
 
 # ---- what lies there ------------------------------------------------------------------------------------------
@@ -153,9 +168,8 @@ def _begin(folder: Folder, plan: Plan, overwrite: bool) -> bool:
     ours = [name for name in names if SHARD.fullmatch(name) or name in (PLAN, MANIFEST)]
     if ours and not overwrite:
         what = f"{plan.differences(begun)}" if begun else "which no readable plan describes"
-        raise ExistsError(
-            f"{folder} holds other rows ({what}): choose another folder, or replace them with overwrite=True"
-        )
+        choose = f"{folder} holds other rows ({what}): choose another folder, or replace them with"
+        raise ExistsError.in_both(f"{choose} overwrite=True", f"{choose} --overwrite")
     _check_room(folder, plan, ours)
     for name in sorted(ours):  # the manifest first, then the plan: what is left is never taken for rows
         folder.remove(name)

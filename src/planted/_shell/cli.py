@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> None:
         hint = " Try 'planted --help'." if isinstance(error, click.UsageError) else ""
         _fail(error.format_message() + hint, 2)
     except PlantedError as error:
-        _fail(str(error), 2)
+        _fail(error.in_shell or str(error), 2)
     except OSError as error:
         _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 2)
     except (click.Abort, KeyboardInterrupt):

@@ -15,6 +15,7 @@ from planted._disk import FILE_FORMATS, DiskRows
 from planted._input import bytes_of, integer
 from planted._order import plan_pool, variance_ratio
 from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
+from planted._types import FileFormat
 from planted.errors import InvalidValueError
 
 
@@ -55,7 +56,7 @@ quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.argument("out")
 def write(
     out: str,
-    file_format: str,
+    file_format: FileFormat,
     shard_bytes: str,
     overwrite: bool,
     quiet: bool,

@@ -16,7 +16,7 @@ from planted._tables.paths import Place, places_of
 from planted._tables.reader import TableReader
 from planted._tables.rows import TableRows
 from planted._tables.schema import choose
-from planted._types import DType
+from planted._types import DType, FileFormat
 from planted.errors import InvalidValueError
 
 FORMATS: Final[dict[str, Callable[[File, str], Opened]]] = {"npy": npy, "arrow": arrow, "parquet": parquet}
@@ -28,7 +28,7 @@ def open_table(
     response: str | int,
     features: Any = None,
     dtype: DType | None = None,
-    format: str | None = None,  # noqa: A002 -- as in `planted.write`
+    format: FileFormat | None = None,  # noqa: A002 -- as in `planted.write`
     storage_options: dict[str, Any] | None = None,
 ) -> TableRows:
     """Rows of real data: columns of `.npy`, Arrow IPC or Parquet files that others wrote. No row is read yet.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from planted._disk import File, Folder, LocalFolder, RemoteFolder, is_local, reach
+from planted._disk import File, Folder, LocalFolder, RemoteFolder, is_local, reach, unknown_format
 from planted.errors import InvalidTypeError, InvalidValueError, MissingError, StorageError
 
 SUFFIXES: Final = {
@@ -41,7 +41,7 @@ def places_of(paths: Any, file_format: Any, storage_options: dict[str, Any] | No
     """The files that are meant, and their format."""
     known = sorted(set(SUFFIXES.values()))
     if file_format is not None and file_format not in known:
-        raise InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, known))}")
+        raise unknown_format(file_format, known)
     several = isinstance(paths, Iterable) and not isinstance(paths, (str, bytes, os.PathLike))
     places: list[Place] = []
     for path in paths if several else [paths]:

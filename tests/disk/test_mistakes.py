@@ -1,0 +1,115 @@
+"""What a newcomer types, and what planted says to it: in Python, and in the words of the shell."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import planted
+from planted._disk.rows import TABLES
+from planted._tables.paths import SUFFIXES
+from planted.errors import ExistsError, InvalidTypeError, InvalidValueError, MissingError, StorageError
+
+ROWS = planted.regression([2.0, -3.4], 4.2, n=100, seed=714)
+OTHER = planted.regression([2.0, -3.4], 4.2, n=100, seed=1)
+
+
+class Own:
+    """Rows of a user's own: as much as `planted.Rows` asks for, and a number that has nothing to do with it."""
+
+    truth, n = ROWS.truth, 3
+
+    def __len__(self):
+        return 100
+
+    def take(self, rows):
+        return ROWS.take(rows)
+
+
+def test_only_rows_that_can_be_made_again_are_written(tmp_path):
+    """Others have no arguments that make them again; what looks as if it had some is no exception."""
+    posing = Own()
+    posing.seed, posing.salt, posing.dtype_name, posing.start = 714, "", "float32", 0
+    for rows in (Own(), posing):
+        assert isinstance(rows, planted.Rows)
+        with pytest.raises(
+            InvalidTypeError, match=r"rows of type Own cannot be written: .*again.*numpy\.save or pyarr"
+        ):
+            planted.write(rows, tmp_path / "a")
+    np.save(tmp_path / "t.npy", np.zeros((4, 3)))
+    table = planted.open_table(tmp_path / "t.npy", response=-1)
+    for rows in (table, table.materialize()):
+        with pytest.raises(InvalidTypeError, match=r"Rows cannot be written: .*pyarrow\.parquet\.write_table"):
+            planted.write(rows, tmp_path / "a")
+    for values in (np.zeros((4, 3)), [[1.0, 2.0]], (ROWS.X, ROWS.y), "rows"):
+        with pytest.raises(InvalidTypeError, match=r"have no truth .* arrays with numpy\.save"):
+            planted.write(values, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("file_format", "use"),
+    [
+        ("csv", "parquet"),
+        ("npz", "npy"),
+        ("pq", "parquet"),
+        ("NPY", "npy"),
+        (".parquet", "parquet"),
+        ("parkett", "parquet"),
+        ("feather", "arrow"),
+        (None, "npy"),
+        (["npy"], "npy"),
+    ],
+)
+def test_the_nearest_format_is_named(tmp_path, file_format, use):
+    with pytest.raises(InvalidValueError, match=rf"format=.* must be one of 'npy', 'arrow', 'parquet': use '{use}'$"):
+        planted.write(ROWS, tmp_path / "a", format=file_format)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "b.json").write_text("{}")
+    for target in (tmp_path / "b.json", tmp_path / "b.json" / "rows"):
+        for work in (planted.open, planted.verify, lambda target: planted.write(ROWS, target)):
+            with pytest.raises(StorageError, match=r"b\.json is a file, and a folder belongs there: name a folder$"):
+                work(target)
+    assert (tmp_path / "b.json").read_text() == "{}"
+
+
+def test_files_of_others_are_read_by_another_function(tmp_path):
+    np.save(tmp_path / "t.npy", np.zeros((4, 3)))
+    with pytest.raises(
+        StorageError, match=r"t\.npy is a file, not a folder that planted has written: .*open_table"
+    ) as told:
+        planted.open(tmp_path / "t.npy")
+    assert "open_table" not in told.value.in_shell
+    for work in (planted.open, planted.verify):
+        with pytest.raises(MissingError, match=r"holds files of others, such as t\.npy, not .*planted\.open_table"):
+            work(tmp_path)
+    assert set(TABLES) == set(SUFFIXES)
+
+
+def test_a_folder_that_is_being_written_says_so(tmp_path):
+    told = []
+
+    def progress(done, n):
+        with pytest.raises(
+            MissingError, match="not finished; if another process is writing them, wait; else run the"
+        ) as error:
+            planted.open(tmp_path)
+        told.append(error.value)
+
+    planted.write(ROWS, tmp_path, progress=progress)
+    assert told[0].in_shell.endswith("run the same command again")
+
+
+def test_a_remedy_is_told_in_the_words_of_the_shell(tmp_path):
+    with pytest.raises(MissingError, match=r"write some with planted\.write\(rows, target\)$") as none:
+        planted.open(tmp_path)
+    assert none.value.in_shell.endswith("write some with planted write FOLDER")
+    planted.write(ROWS, tmp_path)
+    with pytest.raises(ExistsError, match=r"overwrite=True$") as other:
+        planted.write(OTHER, tmp_path)
+    assert other.value.in_shell == str(other.value).replace("overwrite=True", "--overwrite")
+    assert pickle.loads(pickle.dumps(other.value)).in_shell == other.value.in_shell
+    assert planted.PlantedError("the same in both").in_shell == ""
