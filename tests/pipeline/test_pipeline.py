@@ -469,3 +469,43 @@ def test_repr_is_the_chain_as_it_was_written():
     assert repr(Pipeline.from_arrays(np.zeros((3, 2)), [1, 2, 3])) == (
         "Pipeline.from_arrays(<float64 (3, 2)>, <int64 (3,)>)"
     )
+
+
+# ---- shares of an epoch -------------------------------------------------------------------------------------------
+
+
+def test_readers_share_an_epoch():
+    """Reader i of k has items i, i + k, ... of any epoch; the pipeline stays where it is."""
+    rows = planted.regression([2.0, -3.4], 4.2, n=37)
+    for make in (
+        lambda: Pipeline(range(37)),
+        lambda: Pipeline(lambda: iter(range(37))),
+        lambda: Pipeline(planted.Loader(rows, 4, with_index=True)).map(lambda X, y, index: index).prefetch(2),
+        lambda: Pipeline(rows).filter(lambda x, y: y[0] > 0).map(lambda x, y: y[0]),
+        lambda: Pipeline(range(37)).buffered_shuffle(10).batch(4).map(lambda x: x + 1),
+        lambda: Pipeline([]),
+    ):
+        pipeline = make()
+        whole = make()
+        for epoch in range(2):
+            wanted = [np.asarray(item).tolist() for item in whole]
+            for k in (1, 2, 5):
+                for i in range(k):
+                    assert [np.asarray(item).tolist() for item in pipeline.read(epoch, i, k)] == wanted[i::k]
+        assert pipeline.epoch == 0
+
+
+def test_a_reader_makes_only_its_share():
+    """Of a loader and a sequence, and of the maps at the end."""
+    made, mapped = [], []
+
+    class Slow(list):
+        def __getitem__(self, number):
+            made.append(number)
+            return number
+
+    assert list(Pipeline(Slow(range(10))).map(lambda x: mapped.append(x) or x).read(0, 1, 4)) == [1, 5, 9]
+    assert made == mapped == [1, 5, 9]
+    for wrong in ({"epoch": -1}, {"epoch": 0, "item": -1}, {"epoch": 0, "step": 0}, {"epoch": 0.5}):
+        with pytest.raises(planted.PlantedError, match=r"epoch=|item=|step="):
+            Pipeline([1]).read(**wrong)

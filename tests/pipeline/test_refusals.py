@@ -215,3 +215,18 @@ def test_a_length_that_nobody_knows_is_an_error_that_names_the_step(pipeline, me
 def test_what_asks_for_a_length_only_to_be_fast_works_without():
     assert list(Pipeline(range(5)).filter(bool)) == [1, 2, 3, 4]
     assert operator.length_hint(Pipeline(range(5)).filter(bool), 7) == 7
+
+
+def test_a_stream_is_no_list_and_no_array():
+    """Who asks a loader or a pipeline by number, or for an array, is told what to write instead."""
+    loader = planted.Loader(planted.rows(TRUTH, 10), 4)
+    for stream, name in ((loader, "loader"), (Pipeline(loader), "pipeline")):
+        for index in (0, -1, slice(3), [1, 2]):
+            with pytest.raises(InvalidTypeError, match=rf"{name}\[.*next\(iter\({name}\)\).*torch\.IterableDataset"):
+                stream[index]
+        with pytest.raises(InvalidTypeError, match=r"is not an array: use rows\[:\].*planted\.tensorflow\.dataset"):
+            np.asarray(stream)
+        assert not hasattr(stream, "shape")
+        with pytest.raises(AttributeError, match=r"object has no attribute 'batches'"):
+            stream.batches  # noqa: B018
+        assert len(list(stream)) == len(stream) == 3

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from planted._input import integer
-from planted._pipeline.stages import Position
+from planted._pipeline.stages import Position, short
+from planted.errors import InvalidTypeError
 
 Item = TypeVar("Item")
 
@@ -53,3 +54,33 @@ class Epochs(ABC, Generic[Item]):
     def _go_to(self, epoch: object, position: Position, name: str = "epoch") -> None:
         self._next = (integer(epoch, name, minimum=0, remedy="epochs count from 0"), position)
         self._cursor = None
+
+    # ---- what it is not: an array, or a list ---------------------------------------------------------------------
+
+    def __getitem__(self, index: object) -> NoReturn:
+        """Refused, with what to write instead: items come in the order of an epoch, not by number."""
+        kind = type(self).__name__
+        raise InvalidTypeError(
+            f"{kind.lower()}[{short(index)}]: a {kind} gives its items in order, not by number: use a for loop or "
+            f"next(iter({kind.lower()})); for rows by number, the rows themselves; inside torch's DataLoader, "
+            f"planted.torch.IterableDataset({kind.lower()}) with batch_size=None"
+        )
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        """Refused, with what to write instead: NumPy would make it a single object."""
+        raise InvalidTypeError(self._no_array())
+
+    if not TYPE_CHECKING:  # or checkers would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            """What arrays have and this lacks: Keras takes what has `__array__` for one, and asks for its shape."""
+            raise AttributeError(
+                self._no_array() if name == "shape" else f"{type(self).__name__!r} object has no attribute {name!r}"
+            )
+
+    def _no_array(self) -> str:
+        kind = type(self).__name__
+        return (
+            f"a {kind} is not an array: use rows[:] for the arrays X and y of all rows, or next(iter({kind.lower()})) "
+            "for one batch; for Keras, model.fit(planted.tensorflow.dataset(loader))"
+        )

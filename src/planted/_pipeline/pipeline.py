@@ -22,7 +22,7 @@ from planted._pipeline.buffer import BufferedShuffle
 from planted._pipeline.epochs import Cursor, Epochs
 from planted._pipeline.sources import IteratorSource, RowSource, stage_of
 from planted._pipeline.stages import Stage, difference, is_position, short
-from planted._pipeline.steps import BatchStep, Filter, Map, Prefetch, Repeat, Take
+from planted._pipeline.steps import BatchStep, Filter, Map, Prefetch, Repeat, Take, part
 from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 STATE_VERSION: Final = 1
@@ -325,6 +325,29 @@ class Pipeline(Epochs[Any], StreamMethods):
         if length == float("inf"):
             raise InvalidTypeError(f"{self!r} has no length, since it repeats endlessly: end it with take(k)")
         return int(length)
+
+    def read(self, epoch: int, item: int = 0, step: int = 1) -> Iterator[Any]:
+        """Items ``item``, ``item + step``, ... of an epoch; the pipeline itself stays where it is.
+
+        So several workers can share an epoch: worker i of k reads ``pipeline.read(epoch, i, k)``. No item of
+        a loader or a sequence that is left out is made, and no function of `map` at the end of the chain is called for
+        one; what is between is done by each of them.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If an argument breaks its rule.
+
+        Examples
+        --------
+        >>> import planted
+        >>> list(planted.Pipeline(range(10)).map(lambda x: x * x).read(epoch=0, item=1, step=4))
+        [1, 25, 81]
+        """
+        epoch = integer(epoch, "epoch", minimum=0, remedy="epochs count from 0")
+        item = integer(item, "item", minimum=0, remedy="items count from 0")
+        step = integer(step, "step", minimum=1, remedy="use 1 to read every item")
+        return (item for item, _ in part(self._stage, item, step).open(epoch, None))
 
     def state_dict(self) -> dict[str, Any]:
         """Where the pipeline is, as a small dict for JSON: what was delivered counts, what was made ahead does not."""

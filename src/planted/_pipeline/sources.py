@@ -179,6 +179,38 @@ class IteratorSource(Source):
         return f"Pipeline(<{type(self.iterator).__name__}>)"
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Part(Source):
+    """Every so-many-th item of a stage, from the first on: the share of one of several readers."""
+
+    stage: Stage
+    first: int
+    step: int
+
+    def items_from(self, epoch: int, number: int) -> Iterator[Any]:
+        first = self.first + number * self.step
+        if isinstance(self.stage, LoaderSource):  # no other batch is made
+            batches: Iterator[Any] = self.stage.loader.read(epoch, first, self.step)
+            return batches
+        if isinstance(self.stage, SequenceSource):
+            return map(self.stage.items.__getitem__, range(first, length(self.stage.items), self.step))
+        if isinstance(self.stage, Source):
+            return islice(self.stage.items_from(epoch, first), 0, None, self.step)
+        return islice((item for item, _ in self.stage.open(epoch, None)), first, None, self.step)
+
+    def length(self) -> float:
+        return max(0.0, -((self.first - self.stage.length()) // self.step))
+
+    def settings(self) -> dict[str, Any]:
+        return {"step": "part", "first": self.first, "of": self.step}
+
+    def chain(self) -> list[Stage]:
+        return self.stage.chain()
+
+    def __repr__(self) -> str:
+        return repr(self.stage)
+
+
 def stage_of(source: Any) -> Stage:
     """The stage that reads an object of the user's, recognised by what it can do.
 

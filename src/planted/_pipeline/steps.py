@@ -7,13 +7,14 @@ delivered item.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from itertools import count
 from typing import Any, ClassVar
 
 from planted._input import to_json_int
 from planted._machine import Workers
 from planted._pipeline.adapters import splitter
+from planted._pipeline.sources import Part
 from planted._pipeline.stacking import stacked
 from planted._pipeline.stages import Items, Position, Stage, name_of, short
 from planted.errors import InvalidTypeError, InvalidValueError
@@ -233,3 +234,10 @@ def _row_counts(item: Any) -> Iterator[int]:
         yield from _row_counts(list(item.values()))
     elif hasattr(item, "shape") and len(item.shape):
         yield int(item.shape[0])
+
+
+def part(stage: Stage, first: int, step: int) -> Stage:
+    """Every so-many-th item of a stage: what only maps items, or makes them ahead, meets no other item."""
+    if isinstance(stage, (Map, Prefetch)):
+        return replace(stage, upstream=part(stage.upstream, first, step))
+    return Part(stage, first, step)

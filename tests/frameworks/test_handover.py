@@ -163,3 +163,24 @@ def test_rows_as_a_hugging_face_dataset(framework):
     for rank, part in enumerate(ROWS.split(500, 500)):
         share = datasets.distributed.split_dataset_by_node(rows, rank, 2).with_format("numpy")
         np.testing.assert_array_equal(np.stack([example["x"] for example in share]), part.X)
+
+
+# ---- who is handed a loader itself --------------------------------------------------------------------------------
+
+
+def test_torchs_data_loader_of_a_loader_names_the_class_for_it(torch):
+    loader = planted.Loader(ROWS, 8, framework="torch")
+    for stream in (loader, planted.Pipeline(loader)):
+        for options in ({}, {"batch_size": None}, {"batch_size": 4, "shuffle": True}):
+            with pytest.raises(TypeError, match=r"by number.*planted\.torch\.IterableDataset"):
+                next(iter(torch.utils.data.DataLoader(stream, **options)))
+
+
+def test_keras_fit_of_a_loader_names_the_function_for_it(framework):
+    framework("tensorflow")
+    keras = framework("keras")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error")
+    for stream in (planted.Loader(ROWS, 8), planted.Pipeline(ROWS).batch(8)):
+        with pytest.raises(AttributeError, match=r"is not an array.*planted\.tensorflow\.dataset\(loader\)"):
+            model.fit(stream, verbose=0)
