@@ -127,7 +127,10 @@ def floats(value: object, name: str, *, remedy: str) -> FloatArray:
 
     float32 and float64 arrays keep their type; everything else becomes float64.
     """
-    array = np.asarray(_to_numpy(value, name, remedy))
+    try:
+        array = np.asarray(_to_numpy(value, name, remedy))
+    except ValueError:  # lists of unequal length
+        raise InvalidValueError(f"{name} is not an array, but lists of unequal length: {remedy}") from None
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array
     if array.dtype.kind not in "iuf" and array.size:  # an empty list is float64 already

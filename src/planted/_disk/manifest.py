@@ -193,7 +193,7 @@ def _content(text: bytes, place: str, types: Mapping[str, Any]) -> dict[str, Any
     try:
         content = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{place} cannot be read ({type(error).__name__}: {error}): {REMEDY}") from None
+        raise ManifestError(f"{place} cannot be read ({error}): {REMEDY}") from None
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise ManifestError(f"{place} does not describe planted rows: name a folder that planted has written")
     for name, value in VERSIONS.items():
@@ -213,7 +213,7 @@ def _content(text: bytes, place: str, types: Mapping[str, Any]) -> dict[str, Any
     try:
         expected = _digest(content)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{place} cannot be read ({type(error).__name__}: {error}): {REMEDY}") from None
+        raise ManifestError(f"{place} cannot be read ({error}): {REMEDY}") from None
     if digest != expected:
         raise ManifestError(
             f"{place} was changed since it was written, as its digest shows: run planted verify --repair on the folder"

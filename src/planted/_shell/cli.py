@@ -7,7 +7,7 @@ that says what to do.
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,35 +19,60 @@ from planted._learn import BLOCK_ROWS, Estimate, Report, training_settings
 from planted._pipeline import FRAMEWORKS
 from planted._rows import ComputedRows
 from planted._shell.disk_commands import COMMANDS
-from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
+from planted._shell.listing import listing
+from planted._shell.options import (
+    COUNT,
+    NUMBER,
+    as_json,
+    dtype,
+    examples,
+    planted_options,
+    planted_rows,
+    rows_meant,
+    rows_options,
+)
+from planted._shell.words import in_shell_words, of_the_system
 from planted.errors import InvalidValueError, PlantedError
 
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples("planted demo", "planted head --rows 1e12", "planted write rows --rows 1e6 --features 16"),
+)
 @click.version_option(planted.__version__, prog_name="planted")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Regression data whose right answer is known, and whether a learner found it."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 # ---- demo -----------------------------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(epilog=examples("planted demo", "planted demo --features 200 --rows 1e5 --epochs 3 --out picture.svg"))
 @planted_options
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Rows in a minibatch.")
 @click.option("--epochs", type=COUNT, default=10, show_default=True, help="How often to read the training rows.")
-@click.option("--lr", type=float, default=0.03, show_default=True, help="The learning rate.")
+@click.option("--lr", type=NUMBER, default=0.03, show_default=True, help="The learning rate.")
 @click.option(
-    "--framework", default="numpy", show_default=True, help="Who learns: numpy, torch, jax, tensorflow or mxnet."
+    "--framework",
+    type=click.Choice(["numpy", *FRAMEWORKS]),
+    default="numpy",
+    show_default=True,
+    metavar="NAME",
+    help="Who learns: numpy, torch, jax, tensorflow or mxnet.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), default="planted-demo.png", show_default=True, help="The picture."
 )
 def demo(batch_size: int, epochs: int, lr: float, framework: str, out: Path, rows: int, **truth: Any) -> int:
-    """Plant a truth, learn it in shuffled minibatches, and check that it was found.
+    """Plant a truth, learn it, check it, draw it.
 
+    It is learnt in shuffled minibatches, and the exit status is 1 if it was not found.
     As many rows again as --rows are kept for validation.
     """
     from rich.console import Console
@@ -93,9 +118,6 @@ def _picture_path(out: Path) -> Path:
 def _learner(framework: str) -> Callable[..., Estimate]:
     if framework == "numpy":
         return planted.sgd
-    if framework not in FRAMEWORKS:
-        known = ", ".join(("numpy", *FRAMEWORKS))
-        raise InvalidValueError(f"--framework {framework} is unknown: use one of {known}")
     learn: Callable[..., Estimate] = importlib.import_module(f"planted.{framework}").fit
     return learn
 
@@ -162,49 +184,70 @@ def _abbreviated(x: Any, limit: int = 6) -> str:
 # ---- head -----------------------------------------------------------------------------------------------------
 
 
-@cli.command()
-@planted_options
+@cli.command(
+    epilog=examples(
+        "planted head --features 4 --seed 7",
+        "planted head --rows 1e12 --start 999_999_999_990",
+        "planted head --count 1e6 --rows 1e6 --format csv > rows.csv",
+    )
+)
+@rows_options
 @click.option("--count", "-n", type=COUNT, default=10, show_default=True, help="How many rows to print.")
 @click.option("--start", type=COUNT, default=0, show_default=True, help="The number of the first one.")
 @dtype
-@click.option("--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True)
-def head(count: int, start: int, style: str, **truth: Any) -> int:
-    """Print rows: their numbers, features and responses."""
-    rows = planted_rows(**truth)
-    if count < 0 or not 0 <= start <= len(rows):
-        raise InvalidValueError(f"--start {start} --count {count} must lie within the {len(rows)} rows: see --rows")
-    if style == "csv":
-        digits = 9 if rows.dtype == np.float32 else 17  # all that it takes to read the same number back
-        line = ",".join
-    else:
-        digits = 6
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "csv"]),
+    default="table",
+    show_default=True,
+    help="csv: with all digits, to be read by programs.",
+)
+def head(count: int, start: int, style: str, **source: Any) -> int:
+    """Print rows: number, features, response.
 
-        def line(cells: Iterable[str]) -> str:
-            return " ".join(f"{cell:>12}" for cell in cells)
-
-    click.echo(line(["row", *(f"x{j}" for j in range(rows.features)), "y"]))
-    end = min(start + count, len(rows))
-    for first in range(start, end, BLOCK_ROWS):
-        last = min(first + BLOCK_ROWS, end)
-        for number, x, y in zip(range(first, last), *rows[first:last], strict=True):
-            click.echo(line([str(number), *(f"{value:.{digits}g}" for value in (*x, *y))]))
+    CSV has the columns row, x0, x1, ..., y, and each number reads back as the very same.
+    """
+    rows = rows_meant(**source)
+    n = len(rows)
+    if count < 0 or not 0 <= start <= n:
+        raise InvalidValueError(f"--start {start} --count {count} must lie within the {n} rows: see --rows")
+    for text in listing(rows, start, min(start + count, n), style):
+        click.echo(text, nl=False)
     return 0
 
 
 # ---- check ----------------------------------------------------------------------------------------------------
 
 
-@cli.command(context_settings={"ignore_unknown_options": True})
-@planted_options
-@click.option("--alpha", type=float, default=0.001, show_default=True, help="How often honest rows may fail.")
-@click.option("--tolerance", type=float, help="Standard errors that the learner may be from the least-squares fit.")
+@cli.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=examples(
+        "planted check 2 -3.4 4.2",
+        "planted check --features 4 --rows 1e6 --seed 7 estimate.json",
+        "planted check --rows-from FOLDER estimate.json",
+    ),
+)
+@rows_options
+@click.option("--alpha", type=NUMBER, default=0.001, show_default=True, help="How often honest rows may fail.")
+@click.option("--tolerance", type=NUMBER, help="Standard errors that the learner may be from the least-squares fit.")
 @as_json
 @click.argument("estimate", nargs=-1, required=True, metavar="W... B | FILE.json")
-def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_json: bool, **truth: Any) -> int:
-    """Check an estimate: its weights and then its intercept, as numbers; or a JSON file {"w": [...], "b": ...}."""
+def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_json: bool, **source: Any) -> int:
+    """Check an estimate against the rows it was learnt from.
+
+    It is given as numbers, the weights and then the intercept; or as a JSON file {"w": [...], "b": ...}.
+
+    Which rows: those of --weights (or --features), --intercept, --noise, --rows and --seed; give what the learner has
+    read, for it is judged by what these very rows can show.
+
+    Or those of --rows-from, a folder, which knows its truth.
+
+    The exit status is 0 if the check passed, 1 if it failed, 2 for an error.
+    """
     from rich.console import Console
 
-    rows = planted_rows(**truth)
+    rows = rows_meant(**source)
     report = planted.check(_estimate(estimate), rows, alpha=alpha, tolerance=tolerance)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
@@ -227,12 +270,12 @@ def _estimate(words: tuple[str, ...]) -> Estimate:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidValueError(f"cannot read {path}: {error.strerror}; give a JSON file or numbers") from error
+        raise InvalidValueError(f"cannot read {of_the_system(error)}; give a JSON file or numbers") from error
     except (ValueError, RecursionError) as error:
         raise InvalidValueError(f'{path} is not JSON: write {{"w": [2.0, -3.4], "b": 4.2}}') from error
     if not isinstance(fields, dict) or not {"w", "b"} <= set(fields):
         raise InvalidValueError(f'{path} has no "w" and "b": write {{"w": [2.0, -3.4], "b": 4.2}}')
-    return Estimate(np.asarray(fields["w"]), fields["b"])
+    return Estimate(fields["w"], fields["b"])
 
 
 # ---- the way in -----------------------------------------------------------------------------------------------
@@ -246,12 +289,15 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = cli.main(arguments, prog_name="planted", standalone_mode=False)
     except click.ClickException as error:
-        hint = " Try 'planted --help'." if isinstance(error, click.UsageError) else ""
-        _fail(error.format_message() + hint, 2)
+        command = getattr(error, "ctx", None)
+        hint = f". Try '{command.command_path} --help'." if command else ""
+        _fail(error.format_message().rstrip(".") + hint, 2)
     except PlantedError as error:
-        _fail(error.in_shell or str(error), 2)
+        _fail(in_shell_words(error, cli.commands), 2)
     except OSError as error:
-        _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 2)
+        _fail(of_the_system(error), 2)
+    except MemoryError as error:
+        _fail(f"there is not enough memory ({error}): use fewer rows or features", 2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
     else:

@@ -14,41 +14,23 @@ import planted
 from planted._disk import FILE_FORMATS, DiskRows
 from planted._input import bytes_of, integer
 from planted._order import plan_pool, variance_ratio
-from planted._shell.options import COUNT, as_json, dtype, planted_options, planted_rows
+from planted._shell.options import COUNT, as_json, dtype, examples, planted_options, planted_rows, storage
 from planted._types import FileFormat
-from planted.errors import InvalidValueError
 
-
-def _options(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG001
-    """Options for fsspec: values are JSON where they can be read as such, else text."""
-    options: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name or not equals:
-            raise InvalidValueError(f"--storage-option {word!r} must be a name and a value: write anon=true")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
-
-
-storage = click.option(
-    "--storage-option",
-    "-o",
-    "storage_options",
-    multiple=True,
-    callback=_options,
-    metavar="NAME=VALUE",
-    help="For fsspec; more than once.",
-)
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "planted write rows --rows 1e7 --features 16 --seed 7",
+        "planted write s3://bucket/rows --rows 1e9 --format parquet",
+    )
+)
 @planted_options
 @dtype
-@click.option("--format", "file_format", type=click.Choice(FILE_FORMATS), default="npy", show_default=True)
+@click.option(
+    "--format", "file_format", type=click.Choice(FILE_FORMATS), default="npy", show_default=True, help="Of the files."
+)
 @click.option("--shard-bytes", default="64MiB", show_default=True, help="About how large a file is.")
 @click.option("--overwrite", is_flag=True, help="Replace other rows that are there.")
 @quiet
@@ -63,7 +45,10 @@ def write(
     storage_options: dict[str, Any],
     **truth: Any,
 ) -> int:
-    """Write rows to OUT, a folder or a URL; after an interruption, the same command continues."""
+    """Write rows to OUT, a folder or a URL.
+
+    After an interruption, the same command continues.
+    """
     rows = planted_rows(**truth)
     row_bytes = (rows.features + 1) * rows.dtype.itemsize
     with _progress("writing", quiet, rows.n, row_bytes) as progress:
@@ -80,14 +65,17 @@ def write(
     return 0
 
 
-@click.command()
+@click.command(epilog=examples("planted info rows", "planted info s3://bucket/rows --memory 1GiB --json"))
 @click.option("--memory", default="256MiB", show_default=True, help="What a loader may take to shuffle.")
 @click.option("--batch-size", type=COUNT, default=256, show_default=True, help="Rows in a minibatch.")
 @as_json
 @storage
 @click.argument("folder")
 def info(folder: str, memory: str, batch_size: int, as_json: bool, storage_options: dict[str, Any]) -> int:
-    """Say which rows are in FOLDER, and how well a loader will shuffle them; only the manifest is read."""
+    """Say which rows are in FOLDER.
+
+    And how well a loader will shuffle them. Only the manifest is read.
+    """
     disk = planted.open(folder, storage_options=storage_options)
     facts = _facts(disk, memory, batch_size)
     if as_json:
@@ -102,8 +90,8 @@ def info(folder: str, memory: str, batch_size: int, as_json: bool, storage_optio
 
 def _facts(disk: DiskRows, memory: str, batch_size: int) -> dict[str, Any]:
     plan = disk.shards.plan
-    batch_size = integer(batch_size, "--batch-size", minimum=1, remedy="use 1 or more rows a batch")
-    pool = plan_pool(disk, bytes_of(memory, "--memory"))
+    batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
+    pool = plan_pool(disk, bytes_of(memory, "memory"))
     return {
         **plan.to_dict(),
         "features": disk.features,
@@ -149,14 +137,17 @@ def _lines(disk: DiskRows, facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-@click.command()
+@click.command(epilog=examples("planted verify rows", "planted verify rows --repair"))
 @click.option("--repair", is_flag=True, help="Make damaged, truncated and missing files again.")
 @as_json
 @quiet
 @storage
 @click.argument("folder")
 def verify(folder: str, repair: bool, as_json: bool, quiet: bool, storage_options: dict[str, Any]) -> int:
-    """Compare every byte in FOLDER with its checksum; exit status 1 if something is wrong and was not mended."""
+    """Compare each byte in FOLDER with its checksum.
+
+    The exit status is 1 if something is wrong and was not mended.
+    """
     with _progress("verifying", quiet) as progress:
         found = planted.verify(folder, repair=repair, progress=progress, storage_options=storage_options)
     if as_json:

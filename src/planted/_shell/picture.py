@@ -47,7 +47,7 @@ def _data(axes: Any, rows: Rows) -> None:
     axes.scatter(x, y[:, 0], s=6, alpha=0.5, color=LEAF, label="rows", linewidths=0)
     axes.plot(ends, truth.b + truth.w[j] * ends, color=PLANT, label="planted slope")
     axes.set(xlabel=f"x[{j}]", ylabel="y", title=f"the data: {len(X):,} of {len(rows):,} training rows")
-    axes.legend(frameon=False)
+    axes.legend(edgecolor="none", markerscale=2)  # it may lie on rows, and is read before them
 
 
 def _loss(axes: Any, losses: Sequence[tuple[float, float]], noise: float) -> None:
@@ -73,5 +73,6 @@ def _parameters(axes: Any, report: Report) -> None:
     axes.plot([p.z for p in shown], places, "D", color=SOIL, markersize=5, label="the learner", linestyle="none")
     axes.set_yticks(places, [f"{p.name} = {p.truth:.4g}" for p in shown])
     axes.set_ylim(-0.7, len(shown) - 0.3)
-    axes.set(xlabel="standard errors from the truth", title="the parameters")
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    which = f"the worst {len(shown)} of {len(report.parameters):,}" if report.omitted else "the"
+    axes.set(xlabel="standard errors from the truth", title=f"{which} parameters")
+    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, -0.16), borderaxespad=0, ncols=3)
