@@ -8,7 +8,7 @@ import math
 import operator
 import re
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ def whole(value: object, name: str, *, rule: str = "an integer", remedy: str) ->
     try:
         return operator.index(cast("Any", value))
     except TypeError:
-        raise InvalidTypeError(f"{name}={_short(value)} is not an integer; it must be {rule}: {remedy}") from None
+        raise InvalidTypeError(f"{name}={short(value)} is not an integer; it must be {rule}: {remedy}") from None
 
 
 def integer(value: object, name: str, *, minimum: int, maximum: int | None = None, remedy: str) -> int:
@@ -65,7 +65,7 @@ def seed_and_salt(seed: object, salt: object) -> tuple[int, str]:
     """A seed (any non-negative integer) and its salt (any string)."""
     number = integer(seed, "seed", minimum=0, remedy="use any non-negative integer, such as seed=0")
     if not isinstance(salt, str):
-        raise InvalidTypeError(f"salt={_short(salt)} must be a string: use salt='' for none")
+        raise InvalidTypeError(f"salt={short(salt)} must be a string: use salt='' for none")
     try:
         salt.encode()
     except UnicodeEncodeError:
@@ -95,19 +95,19 @@ def bytes_of(value: object, name: str, *, remedy: str = "use a number of bytes, 
     if isinstance(value, str):
         match = BYTES.fullmatch(value.strip())
         if not match:
-            raise InvalidValueError(f"{name}={_short(value)} is not a number of bytes: {remedy}")
+            raise InvalidValueError(f"{name}={short(value)} is not a number of bytes: {remedy}")
         number: float = float(match[1]) * UNITS[(match[2] or "").lower()]
     else:
         number = whole(value, name, rule="a number of bytes, an integer or a text", remedy=remedy)
     if not 1 <= number <= MOST_BYTES:
-        raise InvalidValueError(f"{name}={_short(value)} must be at least 1 byte and at most 2^63: {remedy}")
+        raise InvalidValueError(f"{name}={short(value)} must be at least 1 byte and at most 2^63: {remedy}")
     return round(number)
 
 
 def flag(value: object, name: str) -> bool:
     """True or False, Python's or NumPy's, and nothing else."""
     if not isinstance(value, (bool, np.bool_)):
-        raise InvalidTypeError(f"{name}={_short(value)} must be True or False")
+        raise InvalidTypeError(f"{name}={short(value)} must be True or False")
     return bool(value)
 
 
@@ -167,8 +167,12 @@ def length(rows: Any) -> int:
     return int(rows.__len__())
 
 
-def row_numbers(rows: object, n: int, name: str = "row number") -> RowNumbers:
-    """Numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type."""
+def row_numbers(rows: object, n: int, name: str = "row number", *, masks: bool = False) -> RowNumbers:
+    """Numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type.
+
+    With `masks`, also the places where a mask of n booleans is true. The vector is contiguous and writeable, as the
+    compiled kernels are made for: they would be compiled again for any other.
+    """
     if isinstance(rows, range):
         _in_range([rows[-1], rows[0]] if rows else [], n, name)
         return np.arange(rows.start, rows.stop, rows.step, dtype=np.int64) if rows else np.empty(0, np.int64)
@@ -177,21 +181,45 @@ def row_numbers(rows: object, n: int, name: str = "row number") -> RowNumbers:
     except (OverflowError, ValueError):  # integers beyond 64 bits, or lists of unequal length
         array = np.empty(0, object)
         array = np.array([*rows, None], object)[:-1] if isinstance(rows, (list, tuple)) else array
+    kind = array.dtype.kind
+    if kind == "O" and array.size and all(isinstance(value, (bool, np.bool_)) for value in array.flat):
+        array, kind = array.astype(bool), "b"  # pandas' nullable booleans
+    if kind == "b" and (array.size or masks):
+        return _selected(array, n) if masks else _no_mask(rows, name)
     if array.ndim != 1:
-        raise InvalidValueError(f"{name}s have shape {array.shape}; they must be a vector, such as [3, 1, 4]")
+        remedy = "" if array.ndim == 0 else ": use .reshape(-1)"
+        raise InvalidValueError(f"{name}s have shape {array.shape}; they must be a vector, such as [3, 1, 4]{remedy}")
     if array.size == 0:
         return np.empty(0, np.int64)
-    if array.dtype.kind not in "iu":
+    if kind not in "iu":
         # NumPy makes objects or floats of integers that exceed int64, alone or together
-        numbers = array.tolist() if array.dtype.kind == "O" else rows
+        numbers = array.tolist() if kind == "O" else rows
         if not isinstance(numbers, (list, tuple)) or not all(map(_is_integer, numbers)):
-            kind = "of several types" if array.dtype.kind == "O" else str(array.dtype)
-            remedy = "convert them with .astype('int64')"
-            raise InvalidTypeError(f"{name}s {_short(rows)} are {kind}; they must be integers: {remedy}")
+            found = "of several types" if kind == "O" else str(array.dtype)
+            whole_floats = kind == "f" and bool((array == np.rint(array)).all()) and bool((abs(array) < 2**53).all())
+            remedy = (
+                "convert these with np.asarray(numbers).astype('int64')"
+                if whole_floats
+                else "use numbers such as [3, 1, 4]"
+            )
+            raise InvalidTypeError(f"{name}s {short(rows)} are {found}; they must be integers: {remedy}")
         _in_range(numbers, n, name)
         return np.array([int(number) for number in numbers], np.int64)
     _in_range([array.min(), array.max()], n, name)
-    return array.astype(np.int64, copy=False)
+    return array if array.dtype == np.int64 and array.flags.carray else np.array(array, np.int64, order="C")
+
+
+def _selected(mask: npt.NDArray[Any], n: int) -> RowNumbers:
+    """The places where a mask is true."""
+    if mask.shape != (n,):
+        column = ", such as mask[:, 0]" if mask.shape == (n, 1) else ""
+        raise InvalidValueError(f"a mask of shape {mask.shape} selects from {n} rows: it needs shape ({n},){column}")
+    return np.flatnonzero(mask)
+
+
+def _no_mask(mask: object, name: str) -> NoReturn:
+    use = "rows[mask], or np.flatnonzero(mask)" if name == "row number" else "np.flatnonzero(mask)"
+    raise InvalidTypeError(f"{name}s {short(mask)} are bool; they must be integers: for a mask use {use}")
 
 
 def _in_range(numbers: Iterable[Any], n: int, name: str) -> None:
@@ -227,10 +255,11 @@ def _to_numpy(value: Any, name: str, remedy: str) -> Any:
     except TypeError:  # a type that NumPy lacks, such as bfloat16: through Python's floats
         if hasattr(value, "tolist"):
             return np.asarray(value.tolist())
-        raise InvalidTypeError(f"{name}={_short(value)} is not an array of numbers: {remedy}") from None
+        raise InvalidTypeError(f"{name}={short(value)} is not an array of numbers: {remedy}") from None
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as messages show it, in at most 60 characters."""
     try:
         text = repr(value)
     except ValueError:  # an integer too long for Python to write

@@ -35,6 +35,10 @@ class RowNumberError(PlantedError, IndexError):
     """A row number lies outside the rows."""
 
 
+class TooLargeError(PlantedError, MemoryError):
+    """What is asked for would take more memory than there is."""
+
+
 class StateError(PlantedError, ValueError):
     """A saved state belongs to another data set, order or version."""
 

@@ -88,7 +88,7 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
         """
         n = len(self)
         if isinstance(index, (list, tuple, range)) or getattr(index, "ndim", 0) > 0:
-            return self._take(row_numbers(index, n))
+            return self._take(row_numbers(index, n, masks=True))
         number = whole(index, "row number", remedy="use dataset[3], or dataset[[3, 1, 4]]")
         if not -n <= number < n:
             raise RowNumberError(

@@ -5,6 +5,7 @@ Numba is imported when it is first asked for.
 """
 
 from planted._lazy import lazily
+from planted._machine.capacity import too_large, too_large_error
 from planted._machine.memory import empty
 from planted._machine.pieces import cores, in_pieces
 from planted._machine.workers import (
@@ -37,4 +38,6 @@ __all__ = [
     "refuse_fork",
     "start_threads",
     "threads_gone",
+    "too_large",
+    "too_large_error",
 ]

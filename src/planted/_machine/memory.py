@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from planted._machine.capacity import too_large, too_large_error
+
 CACHE_LINE: Final = 64
 SMALLEST: Final = 1 << 16  # below, the allocator reuses memory by itself
 LARGEST: Final = 1 << 27  # a shard or a million rows; above, keeping buffers would cost more memory than it saves time
@@ -68,7 +70,7 @@ _store: Final = _Store()
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """An uninitialised array as from `numpy.empty`, aligned to a cache line.
+    """An uninitialised array as from `numpy.empty`, aligned to a cache line; a `TooLargeError` if none can be had.
 
     >>> empty((3, 2), np.dtype("float32")).shape
     (3, 2)
@@ -76,6 +78,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     size = prod(shape) * dtype.itemsize
     if SMALLEST <= size <= LARGEST:
         return np.asarray(_BufferOwner(_store, size + CACHE_LINE, shape, dtype))
-    buffer = np.empty(size + CACHE_LINE, np.uint8)
+    try:
+        buffer = np.empty(size + CACHE_LINE, np.uint8) if not too_large(size) else None
+    except MemoryError:
+        buffer = None
+    if buffer is None:
+        raise too_large_error(size, f"an array of shape {shape}", "ask for a part of it at a time")
     first = -buffer.ctypes.data % CACHE_LINE
     return buffer[first : first + size].view(dtype).reshape(shape)

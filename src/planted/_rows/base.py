@@ -7,16 +7,18 @@ identifies the rows (`_identity`, `fingerprint`). All ways to rows follow from t
 
 import html
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from types import EllipsisType, NoneType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 
-from planted._input import integer, row_numbers, to_json_int, whole
-from planted._machine import empty, in_pieces
+from planted._input import integer, row_numbers, short, to_json_int, whole
+from planted._machine import empty, in_pieces, too_large, too_large_error
 from planted._truth import LinearTruth
 from planted._types import Batch, FloatArray, RowNumbers
-from planted.errors import InvalidValueError, RowNumberError
+from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
 LIMIT: Final = 1 << 63  # row numbers are below this
 ITERATION_ROWS: Final = 4096
@@ -103,21 +105,30 @@ class BaseRows(ABC):
         return int(self.n)
 
     def __getitem__(self, key: Any) -> Batch:
-        """One row (x of shape (features,), y of shape (1,)), a slice, or rows by number.
+        """One row (x of shape (features,), y of shape (1,)), a slice, rows by number, or those of a mask.
 
-        A negative number counts from the end, as in a list.
+        A negative number counts from the end, as in a list. A mask is a vector of `len(rows)` booleans.
+
+        Examples
+        --------
+        >>> import planted
+        >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)
+        >>> rows[10:20].X.shape, rows[[3, 1, 4]].X.shape, rows[rows.y[:, 0] > 4.2].X.shape
+        ((10, 2), (3, 2), (..., 2))
         """
         if isinstance(key, slice):
             return self._range(range(*_indices(key, self.n)))
-        if isinstance(key, (list, tuple, range)) or getattr(key, "ndim", 0) > 0:
-            return self.take(key)
+        if isinstance(key, _NO_KEYS):
+            raise InvalidTypeError(_refusal(key))
+        if getattr(key, "ndim", None) != 0 and hasattr(key, "__len__"):
+            return self._take(row_numbers(key, self.n, masks=True))
         n = self.n
-        number = whole(key, "row number", remedy="use rows[3] or rows[10:20]")
+        number = whole(key, "row number", remedy="use rows[3], rows[10:20] or rows[[3, 1, 4]]")
         if not -n <= number < n:
             raise RowNumberError(
                 f"row number {to_json_int(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
             )
-        X, y = self.take([number % n])
+        X, y = self._take(np.array([number % n], np.int64))
         return Batch(X[0], y[0])
 
     def take(self, rows: Any) -> Batch:
@@ -133,12 +144,14 @@ class BaseRows(ABC):
         RowNumberError
             If a number is outside [0, len(rows)).
         InvalidTypeError
-            If they are not integers.
+            If they are not integers. For a mask of booleans use ``rows[mask]``.
+        TooLargeError
+            If they would take more memory than there is.
         """
-        numbers = row_numbers(rows, self.n)
-        X, y = self._empty(numbers.size)
-        in_pieces(numbers.size, self.features + 1, lambda piece: self._fill(numbers[piece], X[piece], y[piece]))
-        return Batch(X, y)
+        if isinstance(rows, range):
+            row_numbers([rows[0], rows[-1]] if rows else [], self.n)
+            return self._range(rows)
+        return self._take(row_numbers(rows, self.n))
 
     def __iter__(self) -> Iterator[Batch]:
         """Row after row; some thousands are made at a time."""
@@ -190,17 +203,38 @@ class BaseRows(ABC):
 
     def _range(self, numbers: range) -> Batch:
         """The rows of a range, in new arrays."""
-        X, y = self._empty(len(numbers))
-
-        def work(piece: slice) -> None:
-            part = numbers[piece]
-            self._fill(np.arange(part.start, part.stop, part.step, dtype=np.int64), X[piece], y[piece])
-
-        in_pieces(len(numbers), self.features + 1, work)
+        X, y = self._empty(_count(numbers))
+        self._in_pieces(numbers, lambda piece, rows: self._fill(rows, X[piece], y[piece]))
         return Batch(X, y)
 
+    def _take(self, numbers: RowNumbers) -> Batch:
+        """The rows of these numbers, which are in range, in new arrays."""
+        X, y = self._empty(numbers.size)
+        in_pieces(numbers.size, self.features + 1, lambda piece: self._fill(numbers[piece], X[piece], y[piece]))
+        return Batch(X, y)
+
+    def _in_pieces(self, numbers: range, work: Callable[[slice, RowNumbers], None]) -> None:
+        """Call `work` with slices of the range, and the row numbers in them, on all cores."""
+
+        def work_on(piece: slice) -> None:
+            part = numbers[piece]
+            work(piece, np.arange(part.start, part.stop, part.step, dtype=np.int64))
+
+        in_pieces(len(numbers), self.features + 1, work_on)
+
     def _empty(self, count: int) -> Batch:
-        return Batch(empty((count, self.features), self.dtype), empty((count, 1), self.dtype))
+        return Batch(*self._arrays(count, self.features, 1))
+
+    def _arrays(self, count: int, *widths: int) -> list[FloatArray]:
+        """New arrays of so many rows, of these widths; an error before any work if they do not fit the memory."""
+        size = count * sum(widths) * self.dtype.itemsize
+        try:
+            if not too_large(size):
+                return [empty((count, width), self.dtype) for width in widths]
+        except MemoryError:  # less is free
+            pass
+        remedy = "read them in minibatches, planted.Loader(rows, batch_size=256), or in parts, such as rows[:1_000]"
+        raise too_large_error(size, f"{count:_} rows", remedy)
 
 
 class LazyRows(BaseRows, Generic[Held]):
@@ -220,7 +254,13 @@ class LazyRows(BaseRows, Generic[Held]):
     @property
     def y(self) -> FloatArray:
         """All responses, shape (rows, 1), in a new array."""
-        return self._range(range(self.n)).y
+        (y,) = self._arrays(self.n, 1)
+
+        def work(piece: slice, rows: RowNumbers) -> None:
+            self._fill(rows, empty((rows.size, self.features), self.dtype), y[piece])
+
+        self._in_pieces(range(self.n), work)
+        return y
 
     def materialize(self) -> Held:
         """The same rows, held in memory."""
@@ -248,6 +288,27 @@ class HeldRows(BaseRows):
 
     def _size(self) -> str:
         return f"{(self.X.nbytes + self.y.nbytes) / 2**20:.1f} MiB in memory"
+
+
+_NO_KEYS: Final = (tuple, str, bytes, Mapping, AbstractSet, NoneType, EllipsisType)
+
+
+def _refusal(key: object) -> str:
+    """What is wrong with such a key, and what to write instead."""
+    if isinstance(key, tuple):
+        axes = short(key)[1:].removesuffix(")")
+        return f"rows[{axes}]: rows have one axis: use X, y = rows[3] and then X[0], or rows[[3, 0]] for several rows"
+    if isinstance(key, (str, bytes)):
+        return f"rows[{short(key)}]: rows have no names: use rows.X and rows.y, or rows.to_pandas() for named columns"
+    if key is None or key is ...:
+        return f"rows[{'...' if key is ... else 'None'}]: use rows[:] for all rows"
+    kinds = "rows[3], rows[10:20], rows[[3, 1, 4]], or rows[mask] with a boolean for each row"
+    return f"rows[{short(key)}]: a {type(key).__name__} has no order: use {kinds}"
+
+
+def _count(numbers: range) -> int:
+    """How many they are; Python's own ``len`` ends at 2^63 - 1."""
+    return (numbers[-1] - numbers[0]) // numbers.step + 1 if numbers else 0
 
 
 def _indices(key: slice, n: int) -> tuple[int, int, int]:
