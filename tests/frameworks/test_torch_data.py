@@ -98,7 +98,7 @@ def test_what_is_no_row_is_refused(torch, pipes):
         (2.0, TypeError, "row number=2.0 is not an integer.*dataset"),
         (True, TypeError, "row number=True is a bool"),
         ([0.5], TypeError, "float64; they must be integers"),
-        (torch.tensor([True]), TypeError, "bool; they must be integers"),
+        (torch.tensor([True]), ValueError, r"a mask of shape \(1,\) selects from 100 rows"),
         (slice(3), TypeError, "is not an integer"),
         ("3", TypeError, "is not an integer"),
         ([[1, 2]], ValueError, r"row numbers have shape \(1, 2\)"),
