@@ -1,23 +1,14 @@
 """Rows in stores behind fsspec: the bytes that a folder would have, whatever the store, and however it fails."""
 
-import contextlib
 import errno
-import json
-import logging
-import os
 import pickle
-import socket
-import subprocess
 import sys
-import time
-import uuid
 
-import numpy as np
 import pytest
-from folders import SHARD, assert_same_rows, writer
+from folders import SHARD
+from stores import OTHER, ROWS, same
 
 import planted
-from planted._disk import remote
 from planted._disk.storage import LocalFolder
 from planted.errors import (
     DamagedError,
@@ -30,121 +21,6 @@ from planted.errors import (
 )
 
 pytestmark = [pytest.mark.threads, pytest.mark.usefixtures("small_blocks")]
-ROWS = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=401, seed=714)
-OTHER = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=401, seed=1)
-BUCKET = "planted"
-S3_SETTINGS = {"key": "testing", "secret": "testing", "client_kwargs": {"region_name": "eu-west-1"}}
-
-
-class Place:
-    """A folder in a store, and a way around planted to what lies in it."""
-
-    def __init__(self, url, system, root, storage_options):
-        self.url, self.system, self.root, self.storage_options = url, system, root, storage_options
-
-    def write(self, rows=ROWS, **settings):
-        return planted.write(rows, self.url, shard_bytes=SHARD, storage_options=self.storage_options, **settings)
-
-    def open(self, **settings):
-        return planted.open(self.url, storage_options=self.storage_options, **settings)
-
-    def verify(self, **settings):
-        return planted.verify(self.url, storage_options=self.storage_options, **settings)
-
-    def contents(self):
-        self.system.invalidate_cache()
-        if not self.system.exists(self.root):
-            return {}
-        return {path.rsplit("/", 1)[-1]: self.system.cat_file(path) for path in self.system.ls(self.root, detail=False)}
-
-    def get(self, name):
-        return self.system.cat_file(f"{self.root}/{name}")
-
-    def put(self, name, content):
-        self.system.makedirs(self.root, exist_ok=True)
-        self.system.pipe_file(f"{self.root}/{name}", content)
-
-    def remove(self, name):
-        self.system.rm_file(f"{self.root}/{name}")
-
-
-@pytest.fixture
-def fsspec(library):
-    return library("fsspec")
-
-
-@pytest.fixture
-def memory(fsspec):
-    """A folder in fsspec's memory."""
-    root = f"/{uuid.uuid4().hex}/rows"
-    system = fsspec.filesystem("memory")
-    yield Place(f"memory:/{root}", system, root, None)
-    with contextlib.suppress(FileNotFoundError):
-        system.rm(root, recursive=True)
-
-
-@pytest.fixture
-def elsewhere(fsspec, tmp_path):
-    """Files behind a file system that planted does not know: no object store, so unfinished files need other names."""
-    from fsspec.implementations.local import LocalFileSystem
-
-    class Elsewhere(LocalFileSystem):
-        protocol = "elsewhere"
-
-        @classmethod
-        def _strip_protocol(cls, path):
-            return super()._strip_protocol(str(path).removeprefix("elsewhere://"))
-
-    fsspec.register_implementation("elsewhere", Elsewhere, clobber=True)
-    root = f"{tmp_path}/far/rows"
-    return Place(f"elsewhere://{root}", Elsewhere(), root, None)
-
-
-@pytest.fixture(scope="module")
-def s3_server(library):
-    """A server that speaks as S3 does, on this machine."""
-    library("s3fs")
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = library("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3(s3_server, library):
-    """A folder in a bucket; nothing but the options says where it is, and with which keys."""
-    storage_options = {**S3_SETTINGS, "endpoint_url": s3_server}
-    system = library("s3fs").S3FileSystem(**storage_options)
-    if not system.exists(BUCKET):
-        system.mkdir(BUCKET)
-    root = f"{BUCKET}/{uuid.uuid4().hex}/rows"
-    return Place(f"s3://{root}", system, root, storage_options)
-
-
-@pytest.fixture(params=["memory", "elsewhere", "s3"])
-def place(request):
-    """Each store in turn."""
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def reference(tmp_path):
-    """The files of a folder of this machine."""
-
-    def files(rows=ROWS, **settings):
-        folder = tmp_path / uuid.uuid4().hex
-        planted.write(rows, folder, shard_bytes=SHARD, **settings)
-        return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    return files
-
-
-def same(disk, rows=ROWS):
-    numbers = np.random.default_rng(0).permutation(len(rows))[:5]
-    assert_same_rows(disk[:], rows[:])
-    assert_same_rows(disk.take(numbers), rows.take(numbers))
 
 
 # ---- every store ------------------------------------------------------------------------------------------------
@@ -275,119 +151,14 @@ def test_a_folder_in_the_place_of_a_file_is_refused(place):
         place.open()[:]
 
 
-# ---- who else is writing ----------------------------------------------------------------------------------------
-
-
-def note(**values):
-    return json.dumps({"host": "another", "process": 1, "token": "t", "time": time.time(), **values}).encode()
-
-
-@pytest.fixture(scope="module")
-def dead_process():
-    """The number of a process that was, a moment ago."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
-
-
-def test_a_young_note_of_another_writer_stops_this_one(place):
-    here = socket.gethostname()
-    for found in (
-        note(),
-        note(time=time.time() - 20),
-        note(time=time.time() + 40),
-        note(host=here, process=os.getppid()),
-        note(host=here, process="no number"),
-    ):
-        place.put(".writing", found)
-        for refused in (place.write, lambda: place.write(OTHER, overwrite=True)):
-            with pytest.raises(
-                StorageError, match=r"another process is writing to .* \(process .* on .*\): wait until"
-            ):
-                refused()
-        assert place.contents() == {".writing": found}
-
-
-def test_a_note_that_counts_for_nothing_stops_nobody(place, reference, dead_process):
-    here = socket.gethostname()
-    for found in (
-        note(time=time.time() - 61),
-        note(time=time.time() + 1_000),
-        note(time=0),
-        note(time=float("nan")),
-        note(time=float("inf")),
-        note(time=10**400),
-        note(time="yesterday"),
-        note(host=here, process=dead_process),
-        note(host=here, process=os.getpid()),  # of a writer of this process that has ended
-        note(host=here, process=os.getpid(), token=["t"]),
-        b"{}",
-        b"[]",
-        b"\xff",
-        b"",
-        b"[" * 100_000,
-    ):
-        place.put(".writing", found)
-        place.write()
-    assert place.contents() == reference()
-
-
-def test_a_writer_renews_its_note_and_removes_it(place, monkeypatch):
-    """At each file, if it were due at once."""
-    monkeypatch.setattr(remote, "LOCK_RENEWAL", -1)
-    put, notes = remote.RemoteFolder._put, []
-
-    def spy(folder, name, whole):
-        if name == ".writing":
-            notes.append(json.loads(whole))
-        put(folder, name, whole)
-
-    monkeypatch.setattr(remote.RemoteFolder, "_put", spy)
-    place.write()
-    assert len(notes) >= 4  # at first, and with the plan, the plan again, and the manifest
-    for found in notes:
-        assert (found["host"], found["process"]) == (socket.gethostname(), os.getpid())
-    times = [found["time"] for found in notes]
-    assert times == sorted(times)
-    assert times[0] < times[-1]
-    assert ".writing" not in place.contents()
-
-
-def test_two_writers_in_one_process_do_not_write_at_once(place, reference):
-    refused = []
-
-    def progress(done, n):
-        with pytest.raises(StorageError, match="another process is writing to"):
-            place.write()
-        refused.append(done)
-
-    place.write(progress=progress)
-    assert len(refused) == 4
-    assert place.contents() == reference()
-
-
-def test_of_two_that_begin_at_the_same_time_the_first_one_stops(memory, monkeypatch):
-    """The other's note lies there when this one looks again; and it stays there."""
-    other, put = note(), memory.system.pipe_file
-
-    def pipe_file(path, content, **settings):
-        put(path, other if path.endswith(".writing") else content, **settings)
-
-    monkeypatch.setattr(memory.system, "pipe_file", pipe_file)
-    with pytest.raises(StorageError, match=r"another process began to write to .* just now: wait until it has ended"):
-        memory.write()
-    assert memory.contents() == {".writing": other}
-
-
-def test_another_process_is_waited_for_until_it_dies(s3, reference):
-    with (
-        writer(s3.url, len(ROWS), s3.storage_options) as process,
-        pytest.raises(StorageError, match=rf"another process is writing to .*process {process.pid} on"),
-    ):
-        s3.write()
-    assert ".writing" in s3.contents()
-    same(s3.write())
-    assert s3.contents() == reference()
+def test_what_fsspec_remembers_of_other_folders_is_kept(s3):
+    """Its file systems are shared by a whole program, whose listings are dear."""
+    s3.system.pipe_file("planted/elsewhere/a.txt", b"a")
+    s3.system.ls("planted/elsewhere")
+    s3.write()
+    same(s3.open())
+    assert "planted/elsewhere" in s3.system.dircache
+    assert s3.root not in s3.system.dircache
 
 
 # ---- stores that fail -------------------------------------------------------------------------------------------

@@ -3,23 +3,26 @@
 Object stores show an object whole or not at all; on other file systems a file gets its name when it is finished.
 
 There is no lock in such stores. Two writers of the same rows cannot harm each other, since every file is a function of
-the plan, but the work of one is lost. So a writer leaves a note and renews it while it works; another writer that finds
-a recent note stops. The note of a process of this machine that has ended is ignored.
+the plan, but the work of one is lost. So a writer leaves a note, and a thread renews it while the writer works; another
+writer that finds a recent note stops. How old a note is, the store's own clock tells; where it has none, whether the
+note changes. A writer whose note is another's now, or gone, writes nothing more. The note of a process of this machine
+that has ended is ignored.
 """
 
 import json
 import os
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from planted._disk.storage import LOCK, TEMPORARY, Buffer, Folder, LocalFolder
+from planted._machine import Workers
 from planted.errors import (
     DamagedError,
     InvalidTypeError,
@@ -33,7 +36,7 @@ OBJECT_STORES: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", 
 READERS: Final = 16  # requests at once: each waits for the network
 LOCK_TTL: Final = 60.0  # seconds that a writer's note keeps others out
 LOCK_RENEWAL: Final = 15.0  # seconds after which it is renewed
-_renewing: Final = threading.Lock()
+LOOKS: Final = 20  # how often, within LOCK_TTL, a note is looked at that no clock can date
 _at_work: Final[set[str]] = set()  # tokens of this process's writers: its notes with another token are ignored
 VERSIONS: Final = ("etag", "content_md5", "md5hash", "generation", "mtime", "lastmodified", "last_modified", "updated")
 CREATED: Final = ("modified", "created")  # used if a store has none of these
@@ -96,12 +99,13 @@ class RemoteFolder:
     root: str
     url: str
     readers: int = READERS
-    _note: dict[str, Any] = field(default_factory=dict)
+    _note: dict[str, Any] = field(default_factory=dict)  # while this process is writing
+    _lost: bool = False
 
     def names(self) -> list[str]:
         """The names of the files in it, never from fsspec's cache."""
         try:
-            self.system.invalidate_cache()
+            self._forget(self.root)
             return sorted(str(path).rsplit("/", 1)[-1] for path in self.system.ls(self.root, detail=False))
         except FileNotFoundError:
             return []
@@ -112,7 +116,7 @@ class RemoteFolder:
         """A file of the size that the store says it has."""
         path = self._path(name)
         try:
-            self.system.invalidate_cache()
+            self._forget(path)
             found = self.system.info(path)
         except FileNotFoundError:
             raise MissingError(f"{self.url}/{name} is missing") from None
@@ -124,13 +128,10 @@ class RemoteFolder:
 
     def write(self, name: str, parts: Iterable[Buffer]) -> None:
         """One object, put at once; where stores are no object stores, under a temporary name first."""
-        self._put(name, b"".join(memoryview(part).cast("B") for part in parts))
-        note = self._note
-        if note and time.time() - note["time"] > LOCK_RENEWAL and _renewing.acquire(blocking=False):
-            try:
-                self._leave_note()
-            finally:
-                _renewing.release()
+        whole = b"".join(memoryview(part).cast("B") for part in parts)
+        if self._lost:
+            raise self._loss()
+        self._put(name, whole)
 
     def _put(self, name: str, whole: bytes) -> None:
         path, protocol = self._path(name), self.system.protocol
@@ -164,46 +165,116 @@ class RemoteFolder:
         """Unknown."""
         return None
 
+    # ---- who is writing ----
+
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """A note of who is writing, renewed with the files."""
+        """A note of who is writing, renewed by a thread."""
         found = self._read_note()
-        age = time.time() - found["time"] if found else LOCK_TTL
-        if found and abs(age) < LOCK_TTL and not _dead(found):  # one from far in the future ends too
-            raise StorageError(
-                f"another process is writing to {self} (process {found['process']} on {found['host']}, {age:.0f} s "
-                f"ago): wait until it has ended; if it died, its claim ends {LOCK_TTL:.0f} s after its last file"
-            )
-        token = uuid.uuid4().hex
+        if found and not _dead(found):
+            age = self._age(found)
+            if age < LOCK_TTL:
+                raise StorageError(
+                    f"another process is writing to {self} (process {found['process']} on {found['host']}, {age:.0f} s "
+                    f"ago): wait until it has ended; if it died, its claim ends {LOCK_TTL:.0f} s after its last sign"
+                )
+        token, stop = uuid.uuid4().hex, SimpleQueue[None]()
+        renewing = Workers(1, "planted-lock", on_close=lambda: stop.put(None))
         _at_work.add(token)
         try:
             self._note = {"host": socket.gethostname(), "process": os.getpid(), "token": token}
+            self._lost = False
             self._leave_note()
-            if (self._read_note() or {}).get("token") != token:
+            if not self._is_mine():
                 raise StorageError(f"another process began to write to {self} just now: wait until it has ended")
-            yield
+            with renewing, renewing:
+                renewing.submit(self._renew, stop)
+                yield
         finally:
-            self._note = {}
             _at_work.discard(token)
+            if self._note.get("process") == os.getpid():  # not in a fork of it
+                with suppress(StorageError):
+                    if self._is_mine():
+                        self.remove(LOCK)
+            self._note = {}
+
+    def confirm_lock(self) -> None:
+        """Ask the store whose note lies there."""
+        if self._note and not self._is_mine():
+            self._lost = True
+            raise self._loss()
+
+    def _renew(self, stop: "SimpleQueue[None]") -> None:
+        """Renew the note until told to stop, or until it is no longer this writer's."""
+        while not self._lost:
+            try:
+                stop.get(timeout=LOCK_RENEWAL)
+            except Empty:
+                with suppress(StorageError):  # the next time may go well
+                    self._lost = not self._is_mine()
+                    if not self._lost:
+                        self._leave_note()
+            else:
+                return
+
+    def _loss(self) -> StorageError:
+        return StorageError(
+            f"another process began to write to {self} while this one was at work, so this one has stopped: wait until "
+            "it has ended, and run the same again"
+        )
+
+    def _age(self, note: dict[str, str]) -> float:
+        """Seconds since a note was left or renewed. Clocks of two machines may differ: neither is asked."""
+        probe = f"{LOCK}-{uuid.uuid4().hex}{TEMPORARY}"
+        try:
+            self.system.pipe_file(self._path(probe), b"")
+        except Exception as error:
+            raise _failure(error, self.url) from error
+        try:
+            return float((self._modified(probe) - self._modified(LOCK)).total_seconds())
+        except Exception:  # noqa: BLE001 -- a store without times, or the note has just gone
+            return self._watched(note)
+        finally:
             with suppress(StorageError):
-                if (self._read_note() or {}).get("token") == token:
-                    self.remove(LOCK)
+                self.remove(probe)
+
+    def _modified(self, name: str) -> Any:
+        path = self._path(name)
+        self._forget(path)
+        return self.system.modified(path)
+
+    def _watched(self, note: dict[str, str]) -> float:
+        """0 if a note is renewed within its time, else that time."""
+        for _ in range(LOOKS):
+            time.sleep(LOCK_TTL / LOOKS)
+            found = self._read_note()
+            if found != note:
+                return 0.0 if found else LOCK_TTL
+        return LOCK_TTL
 
     def _leave_note(self) -> None:
-        self._note["time"] = time.time()
-        self._put(LOCK, json.dumps(self._note).encode())
+        self._put(LOCK, json.dumps({**self._note, "time": time.time()}).encode())
 
-    def _read_note(self) -> dict[str, Any] | None:
+    def _is_mine(self) -> bool:
+        found = self._read_note()
+        return found is not None and found["token"] == self._note["token"]
+
+    def _read_note(self) -> dict[str, str] | None:
         try:
-            self.system.invalidate_cache()
+            self._forget(self._path(LOCK))
             found = json.loads(self.system.cat_file(self._path(LOCK)))
-            return {key: str(found[key]) for key in ("host", "process", "token")} | {"time": float(found["time"])}
+            return {key: str(found[key]) for key in ("host", "process", "token", "time")}
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None  # not a note that planted wrote
         except Exception as error:
             raise _failure(error, self.url) from error
+
+    def _forget(self, path: str) -> None:
+        """Let fsspec forget a path and this folder, and nothing else: all of a program may share this file system."""
+        for known in {self.root, path}:
+            self.system.invalidate_cache(known)
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -252,7 +323,7 @@ def _version_tag(found: dict[str, Any]) -> str:
     return "/".join(map(str, [found["size"], *versions]))
 
 
-def _dead(note: dict[str, Any]) -> bool:
+def _dead(note: dict[str, str]) -> bool:
     """Whether the writer was a process of this machine that has ended, or is this process and has ended its work."""
     if note["host"] != socket.gethostname():
         return False

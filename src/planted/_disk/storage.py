@@ -96,6 +96,10 @@ class Folder(Protocol):
         """Keep other writers out; a `StorageError` if one is at work."""
         ...
 
+    def confirm_lock(self) -> None:
+        """A `StorageError` if another writer has come in nonetheless."""
+        ...
+
 
 # ---- a folder on this machine ---------------------------------------------------------------------------------
 
@@ -213,6 +217,9 @@ class LocalFolder:
                     path.unlink()
             finally:
                 os.close(descriptor)
+
+    def confirm_lock(self) -> None:
+        """Nothing: the system keeps the lock."""
 
     def __str__(self) -> str:
         """The path."""

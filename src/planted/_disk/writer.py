@@ -46,7 +46,7 @@ Progress: TypeAlias = Callable[[int, int], Any]  # called with the rows that are
 Result = TypeVar("Result")
 
 OTHERS: Final = "|".join(map(re.escape, (PLAN, MANIFEST, LOCK)))
-UNFINISHED: Final = re.compile(rf"({SHARD.pattern}|{OTHERS}){re.escape(TEMPORARY)}")
+UNFINISHED: Final = re.compile(rf"({SHARD.pattern}|({OTHERS})(-[0-9a-f]{{32}})?){re.escape(TEMPORARY)}")
 AHEAD: Final = 1  # threads more than cores: while one waits for the disk, the others make rows
 QUEUED: Final = 2  # shards for each thread, begun or queued: one slow shard stops no thread
 
@@ -228,6 +228,7 @@ def finish(folder: Folder, plan: Plan, sums: Sequence[int]) -> Manifest:
     manifest = Manifest(plan, tuple(sums))
     folder.write(PLAN, [text_of(plan)])
     folder.fsync()
+    folder.confirm_lock()
     folder.write(MANIFEST, [text_of(manifest)])
     folder.fsync()
     return manifest
