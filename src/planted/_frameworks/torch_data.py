@@ -10,14 +10,17 @@ Where one process is fast enough, a plain `Loader` with ``framework="torch"`` is
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
+from planted._frameworks.fields import field_names, named, parts_of
+from planted._frameworks.passes import Passes
 from planted._input import integer, row_numbers, rows_like, to_json_int, whole
 from planted._loader import Loader
+from planted._pipeline import Pipeline, read_once
 from planted._types import RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError, MissingDependencyError, RowNumberError
 
@@ -27,20 +30,23 @@ except ImportError as error:
     raise MissingDependencyError("planted.torch needs PyTorch: pip install 'planted[torch]'") from error
 
 Tensors: TypeAlias = tuple[torch.Tensor, ...]
+Example_co = TypeVar("Example_co", covariant=True)
 
 
-class Dataset(torch.utils.data.Dataset[Tensors]):
+class Dataset(torch.utils.data.Dataset[Example_co]):
     """Rows by number, for a `torch.utils.data.DataLoader` with a sampler of its own.
 
     Parameters
     ----------
     rows
         Any rows: computed, in memory, or of your own, with ``len`` and a vectorised ``take``.
+    fields
+        Names, such as ``("x", "y")``: a row or a batch is then a dict ``{"x": X, "y": y}``, not a tuple (X, y).
 
     Raises
     ------
-    InvalidTypeError
-        If the rows have no length or no ``take``.
+    InvalidTypeError, InvalidValueError
+        If the rows have no length or no ``take``, or the names are not as many as the arrays that it gives.
 
     Notes
     -----
@@ -67,14 +73,20 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
 
     __module__ = "planted.torch"
 
-    def __init__(self, rows: Any) -> None:
+    @overload
+    def __init__(self: "Dataset[tuple[torch.Tensor, torch.Tensor]]", rows: Any, *, fields: None = None) -> None: ...
+    @overload
+    def __init__(self: "Dataset[dict[str, torch.Tensor]]", rows: Any, *, fields: Sequence[str]) -> None: ...
+
+    def __init__(self, rows: Any, *, fields: Sequence[str] | None = None) -> None:
         self.rows = rows_like(rows, "rows")
+        self.fields = None if fields is None else field_names(fields, parts_of(rows))
 
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self.rows)
 
-    def __getitem__(self, index: Any) -> Tensors:
+    def __getitem__(self, index: Any) -> Example_co:
         """One row (x of shape (features,), y of shape (1,)), or, for a vector of numbers or a mask, (X, y) of those rows.
 
         A single negative number counts from the end, as in a list.
@@ -88,17 +100,20 @@ class Dataset(torch.utils.data.Dataset[Tensors]):
         """
         n = len(self)
         if isinstance(index, (list, tuple, range)) or getattr(index, "ndim", 0) > 0:
-            return self._take(row_numbers(index, n, masks=True))
+            batch: Example_co = named(self.fields, self._take(row_numbers(index, n, masks=True)))
+            return batch
         number = whole(index, "row number", remedy="use dataset[3], or dataset[[3, 1, 4]]")
         if not -n <= number < n:
             raise RowNumberError(
                 f"row number {to_json_int(number)} is outside [0, {n}): use 0 to {n - 1}, or -1 for the last"
             )
-        return tuple(part[0] for part in self._take(np.array([number % n])))
+        row: Example_co = named(self.fields, tuple(part[0] for part in self._take(np.array([number % n]))))
+        return row
 
-    def __getitems__(self, numbers: Any) -> list[Tensors]:
+    def __getitems__(self, numbers: Any) -> list[Example_co]:
         """Pairs (x, y), made by one ``take``: what torch asks for when it collates a batch itself."""
-        return list(zip(*(part.unbind() for part in self[numbers]), strict=True))
+        parts = self._take(row_numbers(numbers, len(self)))
+        return [named(self.fields, row) for row in zip(*(part.unbind() for part in parts), strict=True)]
 
     def _take(self, numbers: RowNumbers) -> Tensors:
         parts = self.rows.take(numbers)
@@ -122,8 +137,8 @@ class _Position:
     batch: int
 
 
-class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
-    """A loader's batches, in the loader's order, from any number of worker processes.
+class IterableDataset(torch.utils.data.IterableDataset[Any]):
+    """A loader's batches, or a pipeline's items, in their order, from any number of worker processes.
 
     Worker i of k makes every k-th batch, from batch i on, and no other; torch takes a batch from each in turn. So the
     batches are those of ``loader.read(epoch)``, in that order, whatever the number of workers.
@@ -131,27 +146,35 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
     Parameters
     ----------
     loader
-        A `planted.Loader` with ``framework="torch"``. It is read only by `Loader.read`, and stays where it is.
+        A `planted.Loader` with ``framework="torch"``, or a `planted.Pipeline`. It is read only by its method ``read``,
+        and stays where it is.
+    fields
+        Names, such as ``("x", "y")``: a batch is then a dict ``{"x": X, "y": y}``, not a tuple (X, y).
 
     Raises
     ------
     InvalidTypeError
-        If it is not a loader.
+        If it is neither a loader nor a pipeline.
     InvalidValueError
-        If its batches are not torch tensors.
+        If a loader's batches are not torch tensors, or the names are not as many as the arrays of a batch.
 
     Notes
     -----
     Pass ``batch_size=None`` to the `DataLoader`, which gets batches already. Workers pay where rows of your own take
     long to make: to send a batch of 256 rows between processes costs some forty times what it costs to make.
 
-    With ``num_workers=0`` and with ``persistent_workers=True`` each reading is of the next epoch. Workers that are
-    started again for each epoch cannot count epochs; they read the epoch of the last `set_epoch`. Call it before each
-    epoch, as with torch's `DistributedSampler`, and all three agree; a worker that reads an epoch of random order for a
-    second time warns.
+    Each reading is of the next epoch, in this process and in workers, whether they are started anew for each or are
+    persistent, and also if the one before it was left early. `set_epoch` chooses one. Several data loaders over one
+    dataset take the epochs in the order in which they begin. Workers tell readings apart by the seed that torch draws
+    for each: if it is the same again, as after ``torch.manual_seed(0)`` before each epoch, they read the same epoch
+    again and warn, unless `set_epoch` has said which.
+
+    Of a pipeline, each worker makes its share of the loader's batches, or of a sequence's items, and of what the maps
+    at the end do; steps between, such as a filter or a buffer, are done by all of them. To resume is quick where there
+    are none of these.
 
     The position can be saved and loaded. torchdata's `StatefulDataLoader` does it by itself, for any number of
-    workers. Without it, `state_dict` knows what this process has read, not what its workers have.
+    workers. Without it, `state_dict` knows what this process has read, and refuses to guess what its workers have.
 
     Examples
     --------
@@ -168,40 +191,49 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
 
     __module__ = "planted.torch"
 
-    def __init__(self, loader: Loader) -> None:
-        if not isinstance(loader, Loader):
+    def __init__(self, loader: Loader | Pipeline, *, fields: Sequence[str] | None = None) -> None:
+        if not isinstance(loader, (Loader, Pipeline)):
             raise InvalidTypeError(
-                f"loader of type {type(loader).__name__} must be a planted.Loader: "
+                f"loader of type {type(loader).__name__} must be a planted.Loader or a planted.Pipeline: "
                 "use planted.Loader(rows, framework='torch')"
             )
-        if loader.framework != "torch":
-            raise InvalidValueError(
-                f"the loader has framework={loader.framework!r}; it must give torch tensors: "
-                "use planted.Loader(rows, framework='torch')"
-            )
+        parts = None
+        if isinstance(loader, Loader):
+            if loader.framework != "torch":
+                raise InvalidValueError(
+                    f"the loader has framework={loader.framework!r}; it must give torch tensors: "
+                    "use planted.Loader(rows, framework='torch')"
+                )
+            if fields is not None and (parts := parts_of(loader.rows)) is not None:
+                parts += loader.with_index
         self.loader = loader
-        # Shared with the workers: how often an epoch was set here, which one, and the batch to begin with; and, written
-        # by worker 0, one more than the last epoch that workers have begun since.
-        self._shared = torch.zeros(4, dtype=torch.int64).share_memory_()
-        self._followed = 0  # how often an epoch had been set when the last reading began
-        self._epoch = -1  # the epoch of that reading
+        self.fields = field_names(fields, parts)
+        self._passes = Passes()
         self._position: _Position | None = None  # of the present reading
         self._resumed: _Position | None = None  # in a worker: where to begin, from a saved state
 
     def __len__(self) -> int:
-        """How many batches an epoch has."""
+        """How many batches an epoch has.
+
+        Raises
+        ------
+        InvalidTypeError
+            If a pipeline does not know, as after a filter.
+        """
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[Tensors]:
+    def __iter__(self) -> Iterator[Any]:
         """An epoch: all of its batches, or, in a worker process, the worker's share."""
         worker = torch.utils.data.get_worker_info()
         self._position = None
         if worker is None:
             return self._here()
-        resumed = self._resumed is not None
-        self._position = self._begin(worker.id)
-        if worker.id == 0 and not resumed:
-            self._mark(self._position.epoch)
+        if read_once(self.loader):
+            raise InvalidTypeError(
+                f"{self.loader!r} reads an iterator, which processes cannot share: use num_workers=0, or pass a "
+                "function that makes it, such as Pipeline(lambda: open(path))"
+            )
+        self._position = self._begin(worker)
         return self._read(self._position, worker.num_workers)
 
     def set_epoch(self, epoch: int) -> None:
@@ -215,11 +247,16 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
         self._set(epoch, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the reading in this process is, as a small dict; `StatefulDataLoader` asks each of its workers."""
-        _, epoch, batch = self._next()
-        if self._position is not None:
-            epoch, batch = self._position.epoch, self._position.batch
-        return {**self.loader.state_dict(), "epoch": epoch, "batch": batch}
+        """Where the reading in this process is, as a small dict; `StatefulDataLoader` asks each of its workers.
+
+        Raises
+        ------
+        StateError
+            If workers have read since: only they know how far they are.
+        """
+        position = self._position
+        epoch, batch = (position.epoch, position.batch) if position is not None else self._passes.next()
+        return {**self._settings(), "epoch": epoch, "batch": batch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next reading continue where `state_dict` was taken, at no cost.
@@ -229,63 +266,59 @@ class IterableDataset(torch.utils.data.IterableDataset[Tensors]):
         StateError
             If the state is of other rows, another order, or another version; nothing is changed then.
         """
-        settings = {**state, "batch": 0} if isinstance(state, Mapping) and "batch" in state else state
-        copy.copy(self.loader).load_state_dict(settings)  # refuses what is not its own
+        checked: Any = state
+        if isinstance(state, Mapping) and "batch" in state:
+            checked = {**state, "batch": 0}
+            if isinstance(self.loader, Pipeline):  # whose own states have a position
+                checked = {**{name: state[name] for name in state if name != "batch"}, "position": None}
+        copy.copy(self.loader).load_state_dict(checked)  # refuses what is not its own
         worker = torch.utils.data.get_worker_info()
-        last = len(self) + (worker.num_workers if worker else 0)
+        last = None
+        if isinstance(self.loader, Loader):
+            last = len(self) + (worker.num_workers if worker else 0)
         batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
         if worker is None:
             self._set(int(state["epoch"]), batch)
         else:
             self._resumed = _Position(int(state["epoch"]), batch)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy has shared memory of its own; in a worker that is spawned it is the memory of the original."""
-        self.__dict__.update(state)
-        self._shared.share_memory_()
-
     def __repr__(self) -> str:
         """The loader that it reads."""
         return f"IterableDataset({self.loader!r})"
 
+    def _settings(self) -> dict[str, Any]:
+        state = self.loader.state_dict()
+        return {name: state[name] for name in state if name != "position"}
+
     def _set(self, epoch: int, batch: int) -> None:
-        epoch = integer(epoch, "epoch", minimum=0, maximum=1 << 62, remedy="epochs count from 0")
-        times = int(self._shared[0])
-        self._shared.copy_(torch.tensor([times + 1, epoch, batch, 0]))
+        self._passes.set(integer(epoch, "epoch", minimum=0, maximum=1 << 62, remedy="epochs count from 0"), batch)
         self._position = None
 
-    def _next(self) -> tuple[int, int, int]:
-        """How often an epoch was set; the epoch to read next, and the batch to begin with."""
-        times, epoch, batch, _ = self._shared.tolist()
-        return (times, epoch, batch) if times != self._followed else (times, self._epoch + 1, 0)
-
-    def _begin(self, share: int = 0) -> _Position:
+    def _begin(self, worker: Any) -> _Position:
+        """Where this worker begins: at its first batch of the pass's epoch, or where a saved state was."""
         position, self._resumed = self._resumed, None
-        if position is None:
-            self._followed, epoch, batch = self._next()
-            position = _Position(epoch, batch + share)
-        self._epoch = position.epoch
-        return position
-
-    def _mark(self, epoch: int) -> None:
-        """Note that workers have begun an epoch; warn if they had begun it before."""
-        again = int(self._shared[3]) == epoch + 1
-        self._shared[3] = epoch + 1
-        if again and (self.loader.shuffle or self.loader.fresh):
+        if position is not None:
+            self._passes.resume(worker, position.epoch)
+            return position
+        epoch, batch, again = self._passes.begin(worker)
+        if again and (isinstance(self.loader, Pipeline) or self.loader.shuffle or self.loader.fresh):
             warnings.warn(
-                f"epoch {epoch} is read again, the same rows in the same order: workers that are started again cannot "
-                "count epochs, so call dataset.set_epoch(epoch) before each, or use persistent_workers=True",
-                stacklevel=2,
+                f"epoch {epoch} is read again, the same rows in the same order: torch gave these workers the seed of "
+                "an earlier reading, as it does after torch.manual_seed before each epoch, and nothing else tells "
+                "readings apart: call dataset.set_epoch(epoch) before each",
+                stacklevel=3,
             )
+        return _Position(epoch, batch + worker.id)
 
-    def _here(self) -> Iterator[Tensors]:
+    def _here(self) -> Iterator[Any]:
         """An epoch in this process; it is begun with its first batch, so that an iterator left unread costs none."""
-        position = self._position = self._begin()
+        epoch, batch, _ = self._passes.begin()
+        position = self._position = _Position(epoch, batch)
         yield from self._read(position, 1)
         if self._position is position:
             self._position = None
 
-    def _read(self, position: _Position, step: int) -> Iterator[Tensors]:
+    def _read(self, position: _Position, step: int) -> Iterator[Any]:
         for batch in self.loader.read(position.epoch, position.batch, step):
             position.batch += step
-            yield batch
+            yield named(self.fields, batch)

@@ -21,6 +21,7 @@ from planted._machine.workers import (
 __getattr__ = lazily(
     __name__,
     {
+        "atomic": ["compare_and_swap"],
         "compiler": ["compiled_with", "inlined"],
         "intrinsics": ["prefetch", "store_four_by_four"],
         "reads": ["read_pieces"],

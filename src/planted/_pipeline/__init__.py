@@ -8,7 +8,7 @@ the state), and `StreamMethods` (the steps). `adapters` finds the frameworks who
 from planted._pipeline.adapters import FRAMEWORKS, rank_and_world_size, splitter
 from planted._pipeline.arrays import Arrays, equally_long
 from planted._pipeline.epochs import Cursor, Epochs
-from planted._pipeline.pipeline import Pipeline, StreamMethods
+from planted._pipeline.pipeline import Pipeline, StreamMethods, read_once
 from planted._pipeline.sources import LoaderSource
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "StreamMethods",
     "equally_long",
     "rank_and_world_size",
+    "read_once",
     "splitter",
 ]

@@ -393,6 +393,11 @@ class Pipeline(Epochs[Any], StreamMethods):
         return [stage.settings() for stage in self._stage.chain()]
 
 
+def read_once(stream: StreamMethods) -> bool:
+    """Whether a stream begins with an iterator of the user's, such as an open file."""
+    return isinstance(stream._stage.chain()[0], IteratorSource)  # noqa: SLF001 -- of this file
+
+
 def _function(value: Any, name: str) -> Callable[..., Any]:
     if not callable(value):
         raise InvalidTypeError(f"{name}={short(value)} must be a function: pass one that takes an item")
