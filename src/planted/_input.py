@@ -205,7 +205,8 @@ def row_numbers(rows: object, n: int, name: str = "row number", *, masks: bool =
             raise InvalidTypeError(f"{name}s {short(rows)} are {found}; they must be integers: {remedy}")
         _in_range(numbers, n, name)
         return np.array([int(number) for number in numbers], np.int64)
-    _in_range([array.min(), array.max()], n, name)
+    if array.dtype != np.int64 or np.maximum.reduce(array.view(np.uint64)) >= n:  # a negative one is huge then
+        _in_range([array.min(), array.max()], n, name)
     return array if array.dtype == np.int64 and array.flags.carray else np.array(array, np.int64, order="C")
 
 

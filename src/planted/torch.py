@@ -61,9 +61,9 @@ def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:
     [32, 32, 6]
     """
     tensor = array if isinstance(array, torch.Tensor) else torch.from_numpy(array)
-    if batch_size and len(tensor) and len(tensor) % batch_size == 0:
-        return tensor.view(-1, batch_size, *tensor.shape[1:]).unbind()  # a fifth faster than split
-    return torch.split(tensor, max(1, batch_size))
+    whole, rest = divmod(len(array), max(1, batch_size))
+    sizes = [batch_size] * whole + [rest] * (rest > 0 or not whole)
+    return tensor.split_with_sizes(sizes)  # C++ alone; `split` is half again as slow
 
 
 def process() -> tuple[int, int]:

@@ -22,7 +22,10 @@ Tail: TypeAlias = Literal["keep", "drop", "pad"]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Global batches, of which this rank reads `size` rows each; the last `padding` rows are repeated ones."""
+    """Global batches, of which this rank reads `size` rows each; the last `padding` rows are repeated ones.
+
+    The last batch of an epoch may have fewer rows.
+    """
 
     batches: range
     size: int
@@ -58,12 +61,16 @@ class GlobalBatches:
         return hi - lo
 
     def chunks(self, wanted: range, per_chunk: int) -> Iterator[Chunk]:
-        """The batches that are wanted, `per_chunk` at a time; an incomplete last batch is a chunk of its own."""
+        """The batches that are wanted, `per_chunk` at a time.
+
+        An incomplete last batch is a chunk of its own, unless one rank reads it as it is.
+        """
         complete = self.n // self.batch_size
-        whole = range(wanted.start, min(wanted.stop, complete), wanted.step)
+        alike = len(self) if self.world_size == 1 and self.tail == "keep" else complete
+        whole = range(wanted.start, min(wanted.stop, alike), wanted.step)
         for first in range(0, len(whole), per_chunk):
             yield Chunk(whole[first : first + per_chunk], self.largest())
-        if complete in wanted:
+        if alike == complete and complete in wanted:
             rest = self.n - complete * self.batch_size
             lo, hi = self.share(self.batch_size if self.tail == "pad" else rest)
             yield Chunk(range(complete, complete + 1), hi - lo, hi - max(lo, min(hi, rest)))
@@ -82,7 +89,8 @@ class GlobalBatches:
             return range(first, min(first + B * len(chunk.batches), self.n))
         lo, hi = self.share(rows)
         starts = np.asarray(chunk.batches, dtype=np.int64) * B
-        return (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
+        positions = (starts[:, np.newaxis] + np.arange(lo, hi, dtype=np.int64)).reshape(-1)
+        return positions[: positions.size - max(0, chunk.batches[-1] * B + hi - self.n)]
 
     def padding(self, chunk: Chunk) -> RowNumbers:
         """The positions that are repeated after those: the first of the epoch, and once more if it is very short."""

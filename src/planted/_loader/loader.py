@@ -145,6 +145,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
         self._n = length(rows)
         self.rank, self.world_size = self._checked_rank(rank, world_size)
         self._fingerprint: str | None = None
+        self._bytes: int | None = None  # of a row
 
     @property
     def _stage(self) -> LoaderSource:
@@ -263,19 +264,19 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
     # ---- how it is done ---------------------------------------------------------------------------------------
 
     def _items(self, cursor: Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
-        first = cursor.position or 0
-        wanted = range(first, len(self), step)
+        first, batches = cursor.position or 0, self._global
+        wanted = range(first, len(batches), step)
         chunks = self._read_blocks if self._plan is not None else self._take_rows
         split = splitter(self.framework)
         cursor.position = first
-        for chunk in chunks(cursor.epoch, wanted) if wanted else ():
+        for chunk in chunks(cursor.epoch, batches, wanted) if wanted else ():
             # split here, not in the thread that filled it: making views holds the GIL, so threads cannot share it
             for part in chunk.parts():
                 for batch in zip(*(split(array, chunk.size) for array in part), strict=True):
                     cursor.position += step
                     yield batch
 
-    def _take_rows(self, epoch: int, wanted: range) -> Iterator[FilledChunk]:
+    def _take_rows(self, epoch: int, batches: GlobalBatches, wanted: range) -> Iterator[FilledChunk]:
         """Chunks of rows that are taken by number."""
         source, offset = self.rows, 0
         if self.fresh:
@@ -285,8 +286,6 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
         if self.shuffle:
             order = Permutation(self._n, self.seed, epoch, self.salt)
 
-        batches = self._global
-
         def fill(chunk: Chunk) -> FilledChunk:
             numbers = order.take(batches.positions(chunk))
             if chunk.padding:
@@ -294,14 +293,13 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
             arrays = tuple(source.take(numbers))
             return FilledChunk((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
-        per_chunk = self._batches_per_chunk(sum(int(array.nbytes) for array in self.rows.take([0])), CHUNK_BYTES)
+        per_chunk = self._batches_per_chunk(self._row_bytes(), CHUNK_BYTES)
         return filled_chunks(batches.chunks(wanted, per_chunk), fill, self._chunks_ahead(wanted, per_chunk))
 
-    def _read_blocks(self, epoch: int, wanted: range) -> Iterator[FilledChunk]:
+    def _read_blocks(self, epoch: int, batches: GlobalBatches, wanted: range) -> Iterator[FilledChunk]:
         """Chunks of rows that are gathered from pools of blocks."""
         plan = self._plan
         assert plan is not None
-        batches = self._global
         limit = min(CHUNK_BYTES, plan.chunks_bytes // (self._ahead + 2))  # in flight: those ahead, two in hand
         per_chunk = self._batches_per_chunk(plan.row_bytes, limit)
         order = BlockOrder(plan.blocks, plan.pool, self.seed, epoch, self.salt)
@@ -319,6 +317,12 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
 
         requested = ((reader.request(batches.positions(chunk)), chunk) for chunk in batches.chunks(wanted, per_chunk))
         return filled_chunks(requested, fill, self._chunks_ahead(wanted, per_chunk), reader.close)
+
+    def _row_bytes(self) -> int:
+        """Bytes of a row, found out once: of rows in blocks, a row costs a block."""
+        if self._bytes is None:
+            self._bytes = sum(int(array.nbytes) for array in self.rows.take([0]))
+        return self._bytes
 
     def _batches_per_chunk(self, row_bytes: int, limit: int) -> int:
         return max(1, limit // max(1, row_bytes * self._global.largest()))

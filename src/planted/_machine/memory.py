@@ -5,6 +5,7 @@ Memory fresh from the operating system costs a page fault every 4 KiB, about as 
 gone: all of them hold its *owner*, so nothing that a caller still has is ever overwritten.
 """
 
+import ctypes
 import weakref
 from collections import deque
 from math import prod
@@ -84,5 +85,5 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         buffer = None
     if buffer is None:
         raise too_large_error(size, f"an array of shape {shape}", "ask for a part of it at a time")
-    first = -buffer.ctypes.data % CACHE_LINE
-    return buffer[first : first + size].view(dtype).reshape(shape)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))  # in half the time of `buffer.ctypes.data`
+    return np.ndarray(shape, dtype, buffer, -address % CACHE_LINE)

@@ -23,6 +23,10 @@ def cores() -> int:
 def in_pieces(n: int, values_per_row: int, work: Callable[[slice], None]) -> None:
     """Call `work` with slices that cover ``range(n)``, on all cores if there is enough to do."""
     step = max(1, PIECE_VALUES // values_per_row)
+    if n <= step:
+        if n:
+            work(slice(0, n))
+        return
     pieces = deque(slice(first, min(first + step, n)) for first in range(0, n, step))
 
     def work_on_pieces() -> None:

@@ -83,13 +83,15 @@ def walk(positions, n, left_bits, right_bits, key, inverse, out):
 @compiled
 def shuffled_table(key0, key1, table):
     """`random.shuffled_table` into ``table``, int64."""
+    swap = np.empty(table.size, np.int64)  # first all of them, which vectorises
     for i in range(table.size):
-        table[i] = i
-    for i in range(table.size - 1, 0, -1):
         w0, w1, _, _ = philox(U64(i), U64(0), U64(0), U64(0), U64(key0), U64(key1))
         # floor(u (i + 1) / 2^64) by halves: i + 1 is small, so neither product overflows
         size = U64(i + 1)
-        j = (U64(w1) * size + ((U64(w0) * size) >> HALF_WORD)) >> HALF_WORD
+        swap[i] = I64((U64(w1) * size + ((U64(w0) * size) >> HALF_WORD)) >> HALF_WORD)
+        table[i] = i
+    for i in range(table.size - 1, 0, -1):
+        j = swap[i]
         swapped = table[j]
         table[j] = table[i]
         table[i] = swapped

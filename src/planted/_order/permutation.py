@@ -34,8 +34,8 @@ def _table(n: int, purpose: str, seed: int, salt: str, epoch: int, inverse: bool
     from planted._order import kernels
 
     table = np.empty(n, np.int64)
-    key = _key(purpose, seed, salt, epoch)
-    kernels.shuffled_table(key[0], key[1], table)
+    k0, k1, *_ = key_words(purpose, seed, salt=salt, epoch=epoch)
+    kernels.shuffled_table(k0, k1, table)
     if inverse:
         table[table.copy()] = np.arange(n)
     table.flags.writeable = False
@@ -142,7 +142,11 @@ class Permutation:
         return self._take_range(range(self.n)).astype(dtype or np.int64, copy=False)
 
     def _take_range(self, positions: range) -> RowNumbers:
-        row_numbers([positions[-1], positions[0]] if positions else [], self.n, "position")
+        if not positions or not (0 <= positions[0] < self.n and 0 <= positions[-1] < self.n):
+            return row_numbers(positions, self.n, "position")  # none, or an error
+        if self.n <= SMALL:
+            stop = positions.stop if positions.stop >= 0 else None
+            return self._entries()[positions.start : stop : positions.step].copy()
         out = empty((len(positions),), np.dtype(np.int64))
 
         def work(piece: slice) -> None:
@@ -152,12 +156,14 @@ class Permutation:
         in_pieces(len(positions), PASS_VALUES, work)
         return out
 
+    def _entries(self) -> RowNumbers:
+        return _table(self.n, self.purpose, self.seed, self.salt, self.epoch, self.inverted)
+
     def _fill(self, positions: RowNumbers, out: RowNumbers) -> None:
         from planted._order import kernels
 
         if self.n <= SMALL:
-            table = _table(self.n, self.purpose, self.seed, self.salt, self.epoch, self.inverted)
-            np.take(table, positions, out=out, mode="clip")
+            np.take(self._entries(), positions, out=out, mode="clip")
             return
         left, right = feistel_bits(self.n)
         key = _key(self.purpose, self.seed, self.salt, self.epoch)

@@ -15,6 +15,7 @@ permutation from a Feistel network); Black, Rogaway 2002 (cycle walking).
 """
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def key_words(purpose: str, seed: int, *, salt: str = "", epoch: int | None = No
     """
     label = f"planted/{VERSION}/{purpose}/{seed:x}/{'' if epoch is None else f'{epoch:x}'}/{salt}"
     digest = hashlib.sha512(label.encode()).digest()
-    return tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 4 * KEY_WORDS, 4))
+    return struct.unpack(f"<{KEY_WORDS}I", digest)
 
 
 # ---- bits: Philox4x32-10 --------------------------------------------------------------------------------------
