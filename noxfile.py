@@ -9,7 +9,7 @@ import nox
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "virtualenv"  # with a pip of today, which takes half the time of an older one
 
-LINTERS = ("ruff==0.17.*", "mypy==2.*", "import-linter>=2.1")
+LINTERS = ("ruff==0.17.*", "mypy==2.*", "import-linter>=2.1", "pyright[nodejs]==1.1.*")
 # A pin, since a newer torch or a package that asks for one brings several GB of CUDA libraries with it.
 TORCH = "torch==2.13.0"
 TENSORFLOW = ("tensorflow-cpu>=2.16; sys_platform == 'linux'", "tensorflow>=2.16; sys_platform != 'linux'")
@@ -51,6 +51,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("pyright")
     session.run("lint-imports")
 
 

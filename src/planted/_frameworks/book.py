@@ -18,6 +18,7 @@ from planted._input import floats, integer, to_numpy
 from planted._loader import Loader
 from planted._pipeline import Arrays
 from planted._rows import ComputedRows, regression
+from planted._types import Framework as FrameworkName
 from planted.errors import InvalidTypeError
 
 
@@ -128,7 +129,7 @@ def arrays_at(tensors: Sequence[Any], indices: Any) -> Arrays:
 class Framework:
     """What the classes below need to know of a framework."""
 
-    name: str
+    name: FrameworkName
     tensor: Callable[[npt.NDArray[Any]], Any]  # of an array, sharing its memory where it can
     weights: str  # an example of weights that are right, for error messages
     source: Callable[[Sequence[Any], Any], Any] = arrays_at

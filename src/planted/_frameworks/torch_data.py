@@ -87,7 +87,7 @@ class Dataset(torch.utils.data.Dataset[Example_co]):
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> Example_co:
-        """One row (x of shape (features,), y of shape (1,)), or, for a vector of numbers or a mask, (X, y) of those rows.
+        """One row (x of shape (features,), y of shape (1,)), or, for row numbers or a mask, (X, y) of those rows.
 
         A single negative number counts from the end, as in a list.
 

@@ -14,7 +14,7 @@ framework's arrays. Rows on disk are read in blocks, through `pool`. The vocabul
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, Unpack, cast, overload
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_
 from planted._loader.batches import Chunk, GlobalBatches, Tail
 from planted._loader.chunks import FilledChunk, filled_chunks
 from planted._loader.pool import ChunkRequest, PoolReader
+from planted._loader.settings import Arrays, Minibatch, NumberedArrays, Others, Settings, Tensors
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
 from planted._pipeline import Cursor, Epochs, LoaderSource, StreamMethods, rank_and_world_size, splitter
-from planted._types import Shuffle
+from planted._rows import Rows
+from planted._types import Framework, Shuffle
 from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
 STATE_VERSION: Final = 1
@@ -34,7 +36,7 @@ DEFAULTS: Final = {"pad_last": False}  # of settings that may be absent from a s
 OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
 
 
-class Loader(Epochs[tuple[Any, ...]], StreamMethods):
+class Loader(Epochs[Minibatch], StreamMethods):
     """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
 
     Each ``for`` over a loader is the next epoch: tuples (X, y), or (X, y, row numbers).
@@ -103,6 +105,50 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
 
     __module__ = "planted"
 
+    @overload
+    def __init__(
+        self: "Loader[Arrays]",
+        rows: Rows,
+        batch_size: int = ...,
+        *,
+        framework: Literal["numpy"] = ...,
+        with_index: Literal[False] = ...,
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[NumberedArrays]",
+        rows: Rows,
+        batch_size: int = ...,
+        *,
+        framework: Literal["numpy"] = ...,
+        with_index: Literal[True],
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[Tensors]",
+        rows: Rows,
+        batch_size: int = ...,
+        *,
+        framework: Others,
+        with_index: Literal[False] = ...,
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[tuple[Any, ...]]",
+        rows: Any,
+        batch_size: int = ...,
+        *,
+        framework: Framework = ...,
+        with_index: bool = ...,
+        **settings: Unpack[Settings],
+    ) -> None: ...
+
     def __init__(
         self,
         rows: Any,
@@ -115,7 +161,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
         salt: str = "",
         rank: int | Literal["auto"] = 0,
         world_size: int = 1,
-        framework: str = "numpy",
+        framework: Framework = "numpy",
         fresh: bool = False,
         with_index: bool = False,
         prefetch: int = 2,
@@ -128,21 +174,26 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
             raise InvalidValueError(
                 f"fresh=True needs rows computed on demand, not {rows!r}: leave them unmaterialized"
             )
-        self.rows = rows_like(rows)
-        self.batch_size = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
+        self.rows: Any = rows_like(rows)
+        self.batch_size: int = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
         self.shuffle = _shuffle(shuffle, rows)
-        self.drop_last, self.pad_last = flag(drop_last, "drop_last"), flag(pad_last, "pad_last")
+        self.drop_last: bool = flag(drop_last, "drop_last")
+        self.pad_last: bool = flag(pad_last, "pad_last")
         if self.drop_last and self.pad_last:
             raise InvalidValueError("drop_last=True and pad_last=True exclude each other: choose one")
+        self.seed: int
+        self.salt: str
         self.seed, self.salt = seed_and_salt(seed, salt)
         splitter(framework)  # refuses an unknown one now, not in the first epoch
-        self.framework = framework
-        self.fresh = flag(fresh, "fresh")
-        self.with_index = flag(with_index, "with_index")
+        self.framework: Framework = framework
+        self.fresh: bool = flag(fresh, "fresh")
+        self.with_index: bool = flag(with_index, "with_index")
         self._ahead = integer(prefetch, "prefetch", minimum=0, remedy="use 0 to work in the calling thread")
-        self.memory = bytes_of(memory, "memory")
+        self.memory: int = bytes_of(memory, "memory")
         self._plan: PoolPlan | None = plan_pool(rows, self.memory) if self.shuffle == "blocks" else None
         self._n = length(rows)
+        self.rank: int
+        self.world_size: int
         self.rank, self.world_size = self._checked_rank(rank, world_size)
         self._fingerprint: str | None = None
         self._bytes: int | None = None  # of a row
@@ -176,7 +227,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
         """How many batches an epoch has."""
         return len(self._global)
 
-    def read(self, epoch: int, batch: int = 0, step: int = 1) -> Iterator[tuple[Any, ...]]:
+    def read(self, epoch: int, batch: int = 0, step: int = 1) -> Iterator[Minibatch]:
         """Batches ``batch``, ``batch + step``, ... of an epoch; the loader itself stays where it is.
 
         So several workers can share an epoch: worker i of k reads ``loader.read(epoch, i, k)``. No batch that is
@@ -263,7 +314,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
-    def _items(self, cursor: Cursor, step: int = 1) -> Iterator[tuple[Any, ...]]:
+    def _items(self, cursor: Cursor, step: int = 1) -> Iterator[Minibatch]:
         first, batches = cursor.position or 0, self._global
         wanted = range(first, len(batches), step)
         chunks = self._read_blocks if self._plan is not None else self._take_rows
@@ -274,7 +325,7 @@ class Loader(Epochs[tuple[Any, ...]], StreamMethods):
             for part in chunk.parts():
                 for batch in zip(*(split(array, chunk.size) for array in part), strict=True):
                     cursor.position += step
-                    yield batch
+                    yield cast("Minibatch", batch)
 
     def _take_rows(self, epoch: int, batches: GlobalBatches, wanted: range) -> Iterator[FilledChunk]:
         """Chunks of rows that are taken by number."""

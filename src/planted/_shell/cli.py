@@ -32,6 +32,7 @@ from planted._shell.options import (
     rows_options,
 )
 from planted._shell.words import in_shell_words, of_the_system
+from planted._types import Framework
 from planted.errors import InvalidValueError, PlantedError
 
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
@@ -69,7 +70,7 @@ def cli(context: click.Context) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default="planted-demo.png", show_default=True, help="The picture."
 )
-def demo(batch_size: int, epochs: int, lr: float, framework: str, out: Path, rows: int, **truth: Any) -> int:
+def demo(batch_size: int, epochs: int, lr: float, framework: Framework, out: Path, rows: int, **truth: Any) -> int:
     """Plant a truth, learn it, check it, draw it.
 
     It is learnt in shuffled minibatches, and the exit status is 1 if it was not found.
@@ -115,7 +116,7 @@ def _picture_path(out: Path) -> Path:
     return out
 
 
-def _learner(framework: str) -> Callable[..., Estimate]:
+def _learner(framework: Framework) -> Callable[..., Estimate]:
     if framework == "numpy":
         return planted.sgd
     learn: Callable[..., Estimate] = importlib.import_module(f"planted.{framework}").fit
