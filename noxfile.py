@@ -58,11 +58,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Everything that needs no framework, where none is installed."""
-    session.install(*CONSTRAINED, ".[dev]", *STORES, "pytest-cov")
+    session.install(*CONSTRAINED, ".[dev,pandas,polars]", *STORES, "pytest-cov")
     session.run(
         "python", "-c", "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'jax', 'tensorflow')))"
     )
-    _pytest(session, "--cov", "--cov-report=", named="pyarrow,fsspec,s3fs,moto")
+    _pytest(session, "--cov", "--cov-report=", named="pyarrow,pandas,polars,fsspec,s3fs,moto")
 
 
 @nox.session
@@ -115,7 +115,7 @@ def peers(session: nox.Session) -> None:
 @nox.session(default=False)
 def constraints(session: nox.Session) -> None:
     """Renew the constraints: the newest versions that go together."""
-    session.install(*LINTERS, ".[dev]", *STORES, *FRAMEWORKS)
+    session.install(*LINTERS, ".[dev,pandas,polars]", *STORES, *FRAMEWORKS)
     session.install("--no-deps", *WITHOUT_DEPENDENCIES)
     found = str(session.run("python", "-m", "pip", "freeze", "--exclude", "planted", silent=True))
     CONSTRAINTS.write_text(re.sub(r"\+\w+$", "", found, flags=re.MULTILINE), encoding="utf-8")  # 2.13.0+cpu: 2.13.0

@@ -7,6 +7,7 @@ a length, a truth and `take`.
 
 from planted._lazy import lazily
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows, Rows
+from planted._rows.columns import names_of
 from planted._rows.draw import draw_rows, keys_of, weights
 from planted._rows.planted import ComputedRows, MemoryRows, PlantedRows, regression, rows
 from planted._rows.random import MIXERS, SMALL, VERSION, feistel_bits, key_words, row_words
@@ -29,6 +30,7 @@ __all__ = [
     "feistel_bits",
     "key_words",
     "keys_of",
+    "names_of",
     "regression",
     "row_words",
     "rows",

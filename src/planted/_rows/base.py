@@ -9,16 +9,23 @@ import html
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import fields
 from types import EllipsisType, NoneType
-from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
 from planted._input import integer, row_numbers, short, to_json_int, whole
 from planted._machine import empty, in_pieces, too_large, too_large_error
+from planted._rows.columns import Columns
 from planted._truth import LinearTruth
 from planted._types import Batch, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 LIMIT: Final = 1 << 63  # row numbers are below this
 ITERATION_ROWS: Final = 4096
@@ -95,6 +102,10 @@ class BaseRows(ABC):
     @abstractmethod
     def _identity(self) -> tuple[Any, ...]:
         """What identifies these rows, however they are kept; hashable."""
+
+    @abstractmethod
+    def _names(self) -> list[str]:
+        """The names of the columns, the response last."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -179,6 +190,50 @@ class BaseRows(ABC):
             first += count
         return tuple(parts)
 
+    def to_pandas(self) -> "pd.DataFrame":
+        """All rows as a pandas DataFrame: a column for each feature and, last, the response.
+
+        The columns are ``x0``, ``x1``, ..., ``y``; those of a table keep their names. Their dtype is the rows'.
+
+        Raises
+        ------
+        TooLargeError
+            If they would take more memory than there is.
+        MissingDependencyError
+            If pandas is not installed.
+        """
+        return self._table().to_pandas()
+
+    def to_polars(self) -> "pl.DataFrame":
+        """All rows as a Polars DataFrame, with the columns of `to_pandas`, and its errors."""
+        return self._table().to_polars()
+
+    def to_arrow(self) -> "pa.Table":
+        """All rows as an Arrow table, with the columns of `to_pandas`, and its errors.
+
+        Whatever reads Arrow streams takes the rows themselves, in batches of some megabytes, and so any number of them:
+        ``pyarrow.table(rows)``, ``polars.from_arrow(rows)``, ``duckdb.sql("select avg(y) from rows")``.
+
+        Examples
+        --------
+        >>> import planted
+        >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)
+        >>> rows.to_arrow().column_names
+        ['x0', 'x1', 'y']
+        """
+        return self._table().to_arrow()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows for all that read Arrow, a batch at a time (the Arrow PyCapsule interface)."""
+        return self._table().stream(requested_schema)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        """No array: rows are features and responses."""
+        raise InvalidTypeError(
+            f"{self!r} are no single array: use rows.X, of shape (rows, features), and rows.y, of shape (rows, 1), or "
+            "np.hstack(rows[:]) for both in one"
+        )
+
     def __eq__(self, other: object) -> bool:
         """Equal if they are the same rows, of the same kind: then every value is equal."""
         if not isinstance(other, BaseRows) or type(other) is not type(self):
@@ -194,8 +249,9 @@ class BaseRows(ABC):
         shown, columns = min(5, self.n), min(8, self.features)
         X, y = self._range(range(shown))
         more = ["…"] if columns < self.features else []
-        names = ["row", *(f"x{j}" for j in range(columns)), *more, "y"]
-        lines = [[i, *(f"{x:.6g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.6g}"] for i in range(shown)]
+        *features, response = map(html.escape, self._names())
+        names = ["row", *features[:columns], *more, response]
+        lines = [[i, *(f"{x:.4g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.4g}"] for i in range(shown)]
         head = "".join(f"<th>{name}</th>" for name in names)
         body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
         rest = f"<tr><td colspan='{len(names)}'>… of {self.n:,} rows</td></tr>" if shown < self.n else ""
@@ -212,6 +268,23 @@ class BaseRows(ABC):
         X, y = self._empty(numbers.size)
         in_pieces(numbers.size, self.features + 1, lambda piece: self._fill(numbers[piece], X[piece], y[piece]))
         return Batch(X, y)
+
+    def _table(self) -> Columns:
+        return Columns(self._names(), self.dtype, self.n, self._columns)
+
+    def _columns(self, numbers: range) -> FloatArray:
+        """The columns of these rows, shape (features + 1, rows), the response last, in a new array."""
+        count = _count(numbers)
+        (values,) = self._arrays(count, self.features + 1)
+        columns = values.reshape(self.features + 1, count)
+
+        def work(piece: slice, rows: RowNumbers) -> None:
+            X, y = self._empty(rows.size)
+            self._fill(rows, X, y)
+            columns[:-1, piece], columns[-1, piece] = X.T, y[:, 0]
+
+        self._in_pieces(numbers, work)
+        return columns
 
     def _in_pieces(self, numbers: range, work: Callable[[slice, RowNumbers], None]) -> None:
         """Call `work` with slices of the range, and the row numbers in them, on all cores."""
@@ -288,6 +361,12 @@ class HeldRows(BaseRows):
 
     def _size(self) -> str:
         return f"{(self.X.nbytes + self.y.nbytes) / 2**20:.1f} MiB in memory"
+
+    def __setstate__(self, state: list[Any]) -> None:
+        """As dataclasses unpickle themselves; the arrays become read-only again, as the compiled kernels know them."""
+        for field, value in zip(fields(cast("Any", self)), state, strict=False):
+            object.__setattr__(self, field.name, value)
+        self.X.flags.writeable = self.y.flags.writeable = False
 
 
 _NO_KEYS: Final = (tuple, str, bytes, Mapping, AbstractSet, NoneType, EllipsisType)

@@ -9,6 +9,7 @@ import numpy as np
 
 from planted._input import dtype_name, integer, seed_and_salt, to_json_int
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
+from planted._rows.columns import names_of
 from planted._rows.draw import draw_rows, keys_of
 from planted._rows.random import VERSION
 from planted._truth import LinearTruth
@@ -44,6 +45,9 @@ class PlantedRows(BaseRows):
 
     def _identity(self) -> tuple[Any, ...]:
         return self.truth, to_json_int(self.seed), self.salt, self.dtype_name, self.start, self.n
+
+    def _names(self) -> list[str]:
+        return names_of(self.features)
 
     def _text(self, kept: str) -> str:
         """The arguments that make them again, and how they are kept."""
@@ -98,6 +102,8 @@ class MemoryRows(PlantedRows, HeldRows):
 
     X: FloatArray
     y: FloatArray
+
+    __setstate__ = HeldRows.__setstate__
 
     def _view(self, first: int, count: int) -> "MemoryRows":
         part = slice(first, first + count)

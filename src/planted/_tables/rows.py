@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import numpy as np
-import numpy.typing as npt
 
 from planted._machine import empty
 from planted._order import Blocks
-from planted._rows import BaseRows, HeldRows, LazyRows
+from planted._rows import BaseRows, HeldRows, LazyRows, names_of
 from planted._tables.reader import TableReader
 from planted._types import FloatArray, RowNumbers
 
@@ -55,7 +54,10 @@ class TableRows(RealRows, LazyRows["HeldTableRows"]):
         return self.table.dtype
 
     def _held(self, X: FloatArray, y: FloatArray) -> "HeldTableRows":
-        return HeldTableRows(self.n, self.first, self.digest, X, y)
+        return HeldTableRows(self.n, self.first, self.digest, X, y, tuple(self._names()))
+
+    def _names(self) -> list[str]:
+        return self.table.chosen.columns()
 
     def _view(self, first: int, count: int) -> "TableRows":
         return replace(self, n=count, first=self.first + first)
@@ -131,8 +133,14 @@ class TableRows(RealRows, LazyRows["HeldTableRows"]):
 class HeldTableRows(RealRows, HeldRows):
     """The same rows, held in memory and read-only. Made by `TableRows.materialize`."""
 
-    X: npt.NDArray[Any]
-    y: npt.NDArray[Any]
+    X: FloatArray
+    y: FloatArray
+    names: tuple[str, ...] = ()  # of the columns, the response last
+
+    __setstate__ = HeldRows.__setstate__
+
+    def _names(self) -> list[str]:
+        return list(getattr(self, "names", ()) or names_of(self.features))  # pickles of before have none
 
     @property
     def features(self) -> int:

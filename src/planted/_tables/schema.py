@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from planted._input import whole
+from planted._rows import names_of
 from planted._types import DType
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -70,6 +71,16 @@ class Chosen:
     places: tuple[int, ...]  # in the schema; of a numbered one, in its only column
     features: int
     dtype_name: DType  # that all values fit
+    widths: tuple[int, ...] = ()  # how many features each name stands for; none where columns have no names
+
+    def columns(self) -> list[str]:
+        """A name for each feature, and that of the response."""
+        widths = getattr(self, "widths", ())  # pickles of before have none
+        if not widths:
+            return names_of(self.features)
+        *features, response = map(str, self.names)
+        wide = zip(features, widths, strict=True)
+        return [*(name if width == 1 else f"{name}{k}" for name, width in wide for k in range(width)), response]
 
 
 def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
@@ -95,7 +106,8 @@ def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
     width = len(wanted) if schema.numbered else sum(column.width for column in columns[:-1])
     _compare(columns, schema.numbered, width, label)
     fits = all(column.dtype is not None and np.can_cast(column.dtype, np.float32) for column in columns)
-    return Chosen(names, places, width, "float32" if fits else "float64")
+    widths = () if schema.numbered else tuple(column.width for column in columns[:-1])
+    return Chosen(names, places, width, "float32" if fits else "float64", widths)
 
 
 def _compare(columns: list[Column], numbered: bool, width: int, label: str) -> None:
