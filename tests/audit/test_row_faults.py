@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,6 +61,11 @@ def replace_a_row(stream):
 def scale_everything(stream):
     stream.X *= 2
     stream.y *= 2
+    return {"altered": N}
+
+
+def replace_everything(stream):
+    stream.X, stream.y = planted.regression([2.0, -3.4], 4.2, n=N, seed=715)[:]
     return {"foreign": N, "missing": N}
 
 
@@ -70,7 +76,8 @@ def nothing(stream):
 
 FAULTS = [
     *(drop, double, swap_responses, exchange_features, stick, flip_a_bit, spoil, clip, exchange_columns),
-    *(shift_responses, replace_a_row, scale_everything, nothing),
+    *(shift_responses, replace_a_row, scale_everything, replace_everything),
+    nothing,
 ]
 
 
@@ -249,11 +256,12 @@ def test_ties_are_rounded_to_even():
     assert np.isnan(expected.rounded(np.array([[np.nan]]), "bfloat16"))
 
 
-def test_rounding_of_another_kind_is_named_by_its_size():
+def test_rounding_that_no_rule_tells_is_named_by_its_size():
     stream = Stream()
-    stream.X = np.round(stream.X, 3)
+    stream.X.view(np.uint32)[:] &= 0xFFFFFE00  # towards zero, to 14 bits
     report = audit(stream.batches(index=True), ROWS)
     assert report.altered.count > 0.9 * N
+    assert "by up to 6e-05 of the value" in report.altered.detail
     assert "if it is rounding" in str(report)
 
 
@@ -347,10 +355,25 @@ def test_rows_are_recognised_by_their_features_together(monkeypatch, values_at_o
 
 def test_rows_that_share_values_with_too_many_are_not_looked_through(monkeypatch):
     stream = Stream()
-    stream.y += 1
-    monkeypatch.setattr(explanation, "MOST_PAIRS", N - 1)
+    stream.y += np.random.default_rng(0).normal(size=(N, 1)).astype(np.float32)
+    monkeypatch.setattr(explanation, "MOST_COMPARED", 3 * (N - 1))  # of three columns
     assert found(audit(stream.batches(), ROWS)) == {"foreign": N, "missing": N}
     assert found(audit(stream.batches(index=True), ROWS)) == {"altered": N}
+
+
+def test_the_memory_that_explaining_takes_is_bounded():
+    """Each value of twenty columns of small integers is that of twenty rows: 4 million pairs, and 84 million values."""
+    generator = np.random.default_rng(0)
+    table = Table(generator.integers(0, 1_000, (20_000, 20)), generator.integers(0, 1_000, 20_000))
+    y = table.y.copy()
+    y[::2] += 2_000
+    batches = [(table.X[part], y[part]) for part in np.array_split(np.arange(20_000), 20)]
+    tracemalloc.start()
+    report = audit(batches, table)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report.altered.count == 10_000
+    assert peak < 120 * 2**20  # 930 MiB before there was a bound
 
 
 def test_chance_is_not_taken_for_a_mixture():

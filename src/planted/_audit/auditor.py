@@ -215,6 +215,7 @@ def _epoch(epoch: int, reading: Reading, n: int) -> Epoch:
         order=orderliness(reading.known, reading.known_sizes()),
         precision=reading.precision,
         endless=reading.endless,
+        transformation=reading.transformation,
     )
 
 

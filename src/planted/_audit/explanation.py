@@ -26,16 +26,17 @@ import numpy.typing as npt
 
 from planted._audit.delivery import Float64s
 from planted._audit.expected import Bits, Expected, Flags, bits_of, hashed
+from planted._audit.fitting import Rule, find_paired, find_unpaired, recognise
 from planted._audit.matching import UNKNOWN
 from planted._types import RowNumbers
 
 KEPT_VALUES: Final = 1 << 21  # values of wrong rows that are kept in memory; further rows are only counted
 ROWS_PER_VALUE: Final = 32  # a column in which more rows share each value on average is not searched
-MOST_PAIRS: Final = 1 << 24  # nor is a column that yields more pairs of a wrong row and a candidate
+MOST_COMPARED: Final = 1 << 23  # values of all pairs of a wrong row and a candidate; columns with more are not used
 COMPARED: Final = 1 << 16  # pairs that are compared at once
 UNLIKELY: Final = 1 / 64  # a row that fewer than so many rows would match by chance is believed
 
-Numbers = npt.NDArray[np.int64]
+Numbers = RowNumbers
 
 
 class Kind(IntEnum):
@@ -112,6 +113,53 @@ def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation
     return Explanation(kinds, rows, others, differs, _largest_change(bits[altered], rows[altered], expected))
 
 
+def name_rule(
+    explained: Explanation,
+    wrong: WrongRows,
+    expected: Expected,
+    arrived: Flags,
+    known: Rule,
+) -> tuple[Explanation, Rule, int]:
+    """Look for one rule that changed all altered rows, or all foreign ones, which are then altered too.
+
+    Also returns the rule, empty if there is none, and how many altered rows it does not explain. `known` is the rule of
+    an earlier epoch.
+    """
+    bits, numbers = np.concatenate(wrong.bits), np.concatenate(wrong.numbers)
+    values = bits.view(np.float64)
+    foreign, unnumbered = explained.kinds == Kind.FOREIGN, numbers == UNKNOWN
+    rows: Numbers = np.where(foreign, numbers, explained.rows)
+    at = np.flatnonzero((explained.kinds == Kind.ALTERED) | (foreign & ~unnumbered))
+    found = find_paired(values[at], rows[at], expected)
+    absent = np.flatnonzero(~arrived)
+    if found is None and (foreign & unnumbered).any():
+        at = np.flatnonzero(foreign)
+        positions = np.concatenate(wrong.positions)[at]
+        if positions[-1] < expected.n:  # in order, perhaps
+            found = find_paired(values[at], positions, expected)
+        if found is None:
+            found = find_unpaired(values[at], np.setdiff1d(absent, explained.rows), expected, known)
+        if found is None:  # rows may have been taken for others, with which they share a value
+            at = np.flatnonzero(explained.kinds != Kind.MISNUMBERED)
+            found = find_unpaired(values[at], absent, expected, known)
+    if found is None:
+        return explained, (), 0
+    at, rows = at[found.rows != UNKNOWN], found.rows[found.rows != UNKNOWN]
+    rest = np.setdiff1d(np.flatnonzero(unnumbered & (explained.kinds != Kind.MISNUMBERED)), at)
+    if len(rest):
+        more = recognise(values[rest], np.setdiff1d(absent, rows), expected, found.rule)
+        at, rows = np.append(at, rest[more != UNKNOWN]), np.append(rows, more[more != UNKNOWN])
+    kinds, of_rows, differs = explained.kinds.copy(), explained.rows.copy(), explained.differs.copy()
+    kinds[at], of_rows[at] = Kind.ALTERED, rows
+    for first in range(0, len(at), COMPARED):
+        part = slice(first, first + COMPARED)
+        differs[at[part]] = bits_of(expected.take(rows[part])) != bits[at[part]]
+    altered = kinds == Kind.ALTERED
+    largest = _largest_change(bits[altered], of_rows[altered], expected)
+    others = int(altered.sum()) - len(at)
+    return Explanation(kinds, of_rows, explained.others, differs, largest), found.rule, others
+
+
 def _largest_change(bits: Bits, rows: RowNumbers, expected: Expected) -> float:
     """The largest difference of a value from that of its row, relative to the latter."""
     largest = 0.0
@@ -137,42 +185,42 @@ class _Pairs(NamedTuple):
 
 
 class _Column:
-    """One column of the wrong rows, and the expected rows that have one of its values."""
+    """One column of the wrong rows, and the expected rows that have one of its values, unless these are too many."""
 
-    __slots__ = ("_count", "_of_wrong", "_places", "_rows", "_values")
+    __slots__ = ("_hits", "_most", "_of_wrong", "_places", "_rows", "_sizes", "_values", "count")
 
-    def __init__(self, wrong: Bits) -> None:
+    def __init__(self, wrong: Bits, most: int) -> None:
         self._values, self._of_wrong = np.unique(wrong, return_inverse=True)
-        self._rows: list[Numbers] = []
-        self._places: list[Numbers] = []  # for each of these rows, which of the values it has
-        self._count = 0
+        self._sizes = np.bincount(self._of_wrong)  # how many wrong rows have each value
+        self._rows: list[npt.NDArray[np.int32]] = []
+        self._places: list[npt.NDArray[np.int32]] = []  # for each of these rows, which of the values it has
+        self._hits, self._most = 0, most
+        self.count = 0  # pairs of a wrong row and an expected row that share a value
 
     def search(self, expected: Bits, first: int) -> None:
         """Look for the values in this column of the expected rows from number `first` on."""
-        if self._too_common():
+        if self.too_common():
             return
         places = np.minimum(np.searchsorted(self._values, expected), len(self._values) - 1)
         hits = np.flatnonzero(self._values[places] == expected)
-        self._rows.append(hits + first)
-        self._places.append(places[hits])
-        self._count += len(hits)
+        self._rows.append((hits + first).astype(np.int32))
+        self._places.append(places[hits].astype(np.int32))
+        self._hits += len(hits)
+        self.count += int(self._sizes[places[hits]].sum())
+        if self.too_common():
+            self._rows, self._places = [], []
 
-    def _too_common(self) -> bool:
-        return self._count > ROWS_PER_VALUE * len(self._values)
+    def too_common(self) -> bool:
+        """Whether its values tell too little to be worth the memory."""
+        return self._hits > ROWS_PER_VALUE * len(self._values) or self.count > self._most
 
     def pairs(self, n: int) -> Numbers:
-        """All pairs of a wrong row and an expected row that share a value, each as wrong * n + row.
-
-        None if they are too many: such a column tells too little to be worth the memory.
-        """
-        if not self._count or self._too_common():
+        """All pairs of a wrong row and an expected row that share a value, each as wrong * n + row."""
+        if not self.count:
             return np.empty(0, np.int64)
-        rows, places = np.concatenate(self._rows), np.concatenate(self._places)
-        sizes = np.bincount(self._of_wrong)  # how many wrong rows have each value
+        rows, places, sizes = np.concatenate(self._rows), np.concatenate(self._places), self._sizes
         repeats = sizes[places]
         ends = np.cumsum(repeats)
-        if ends[-1] > MOST_PAIRS:
-            return np.empty(0, np.int64)
         # each row is paired with all wrong rows that have its value: a run of `by_value`
         by_value = np.argsort(self._of_wrong, kind="stable")
         starts = np.cumsum(sizes) - sizes
@@ -183,15 +231,19 @@ class _Column:
 
 
 def _candidates(bits: Bits, numbers: RowNumbers, expected: Expected) -> _Pairs:
-    """All pairs of a wrong row and an expected row that share a value of a column that was searched, or the number."""
-    columns = [_Column(column) for column in _columns(bits, expected.features)]
+    """Pairs of a wrong row and an expected row that share the number, or a value: columns of rare values come first."""
+    most = MOST_COMPARED // bits.shape[1]
+    columns = [_Column(column, most) for column in _columns(bits, expected.features)]
     for first, values in expected.pieces():
         for column, of_rows in zip(columns, _columns(bits_of(values), expected.features), strict=True):
             column.search(of_rows, first)
     numbered = np.flatnonzero(numbers != UNKNOWN)
     n = max(1, expected.n)
-    keys = [numbered * n + numbers[numbered], *(column.pairs(n) for column in columns)]
-    wrong, rows = np.divmod(np.unique(np.concatenate(keys)), n)
+    keys = np.unique(numbered * n + numbers[numbered])
+    for column in sorted(columns, key=lambda column: column.count):
+        if not column.too_common() and len(keys) + column.count <= most:
+            keys = np.union1d(keys, column.pairs(n))
+    wrong, rows = np.divmod(keys, n)
     equal = np.empty((len(rows), bits.shape[1]), bool)
     for start in range(0, len(rows), COMPARED):
         part = slice(start, start + COMPARED)

@@ -11,9 +11,11 @@ import numpy as np
 
 from planted._audit.delivery import Log, pieces
 from planted._audit.expected import Expected
-from planted._audit.explanation import Explanation, Kind, WrongRows, explain
+from planted._audit.explanation import Explanation, Kind, WrongRows, explain, name_rule
+from planted._audit.fitting import Rule
 from planted._audit.matching import UNKNOWN, Matcher
 from planted._audit.report import RowFault
+from planted._audit.transformation import in_words
 from planted._types import RowNumbers
 
 EXAMPLES: Final = 100  # row numbers of a fault that are kept
@@ -32,6 +34,7 @@ class Reading:
     world_size: int
     wrong: RowNumbers  # positions of the rows that were not as expected
     faults: tuple[RowFault, ...]  # all but missing and doubled rows
+    transformation: tuple[str, ...]  # what was done to the altered rows, where one rule explains them
     precision: str
     endless: bool
 
@@ -58,11 +61,12 @@ class Reading:
 class Reader:
     """Reads the epochs of one loader."""
 
-    __slots__ = ("_features", "_unpack", "matcher", "n")
+    __slots__ = ("_features", "_rule", "_unpack", "matcher", "n")
 
     def __init__(self, rows: Any, n: int, unpack: Callable[[Any], Any] | None) -> None:
         features, dtype_name = _features_and_dtype(rows, n)
         self.n, self._features, self._unpack = n, features, unpack
+        self._rule: Rule = ()  # what an earlier epoch did to all rows
         self.matcher = Matcher(Expected(rows, n, features, dtype_name))
 
     def read(self, sources: Sequence[Iterable[Any]]) -> Reading:
@@ -71,6 +75,7 @@ class Reader:
         numbers_read = [np.empty(0, np.int32)]
         wrong_positions, outside = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         precision, position = "", 0
+        transformation: tuple[str, ...] = ()
         self.matcher.start_epoch()
         for piece in pieces(sources, self.n, self._features, self._unpack, log):
             match = self.matcher.match(piece)
@@ -90,6 +95,9 @@ class Reader:
             arrived = np.zeros(self.n, bool)
             arrived[np.delete(numbers, at)] = True
             explained = explain(wrong, self.matcher.expected, arrived)
+            explained, rule, others = name_rule(explained, wrong, self.matcher.expected, arrived, self._rule)
+            if rule:
+                self._rule, transformation = rule, in_words(rule, self.matcher.expected, others)
             positions = np.concatenate(wrong.positions)
             numbers[positions] = explained.rows
             faults += _explained(explained, positions, self._features)
@@ -106,6 +114,7 @@ class Reader:
             world_size=len(sources),
             wrong=at,
             faults=tuple(faults),
+            transformation=transformation,
             precision=precision,
             endless=log.endless,
         )

@@ -54,6 +54,13 @@ class Epoch:
     """The precision that values were rounded to; ``"float64"`` if they were not, empty if no values came."""
     endless: bool
     """Whether the epoch did not end, so that reading was stopped."""
+    transformation: tuple[str, ...] = ()
+    """What was done to the altered rows, a sentence each, such as ``"y was negated"``; empty if no one rule tells."""
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Also from a pickle that was written before there was a `transformation`."""
+        for field, value in zip(fields(self), [*state, ()], strict=False):
+            object.__setattr__(self, field.name, value)
 
     def fault(self, kind: str) -> RowFault:
         """The rows with this kind of fault; their count may be 0."""
@@ -177,6 +184,11 @@ class Audit:
         return self._total("unexplained")
 
     @property
+    def transformation(self) -> tuple[str, ...]:
+        """What was done to altered rows, where one rule tells: of the first epoch that has any; else empty."""
+        return next((epoch.transformation for epoch in self.epochs if epoch.transformation), ())
+
+    @property
     def order(self) -> tuple[Statistic, ...]:
         """The statistics of the epoch whose order is furthest from a full shuffle."""
         return min((epoch.order for epoch in self.epochs), key=lowest_p_value)
@@ -199,6 +211,7 @@ class Audit:
             "limit": self.limit,
             "mixing": self.mixing,
             **{kind: asdict(self._total(kind)) for kind in KINDS},
+            "transformation": list(self.transformation),
             "epochs": _plain(self.epochs),
             "likeness": _plain(self.likeness),
             "ranks": _plain(self.ranks),
@@ -229,6 +242,8 @@ class Audit:
         faults = self._faults()
         for fault in faults:
             yield fault.kind, str(fault)
+            if fault.kind == "altered":
+                yield from (("", sentence) for sentence in self.transformation)
         if not faults:
             yield "rows", "each came once, as it should be" if first.precision else "each came once"
         yield "order", self.mixing

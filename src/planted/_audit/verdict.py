@@ -29,7 +29,7 @@ def failures(
     found = [
         *_missing(epochs, drop_last=drop_last),
         *_doubled(epochs, ranks),
-        *(f"{_count_text(epochs, kind)} {kind}: {remedy}" for kind, remedy in REMEDIES.items() if _count(epochs, kind)),
+        *(f"{_count_text(epochs, kind)} {kind}: {_remedy(epochs, kind)}" for kind in REMEDIES if _count(epochs, kind)),
     ]
     if any(epoch.endless for epoch in epochs):
         found.append("an epoch did not end, and reading was stopped: let the loader end when each row has come once")
@@ -46,6 +46,13 @@ def failures(
     if inexact:
         found.append(f"resumed {inexact[0]}: save the position in the epoch, the seed, and what the buffers hold")
     return tuple(found)
+
+
+def _remedy(epochs: Sequence[Epoch], kind: str) -> str:
+    done = next((epoch.transformation for epoch in epochs if epoch.transformation), ())
+    if kind == "altered" and done:
+        return f"{'; '.join(done)}: leave this step out, or undo it in unpack="
+    return REMEDIES[kind]
 
 
 def _missing(epochs: Sequence[Epoch], *, drop_last: bool) -> Iterator[str]:

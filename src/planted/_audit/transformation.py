@@ -1,0 +1,154 @@
+"""What may have been done to the values of wrong rows: a `Change` of each column; and how a report says so.
+
+A change says which expected column a delivered one is made of, and how: negated, rounded, multiplied, ...
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from planted._audit.delivery import Float64s
+from planted._audit.expected import Expected, Flags, rounded
+
+NAMED: Final = 4  # columns, or changes, that a sentence names
+NEAR: Final = 1e-3  # how near to 0 and 1 are the moments of a column that was standardised, in low precision too
+SINGLE: Final = 2.0**-23  # rounding in float32, relative to the value
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was done to one column: it is `name` of column `source` of the expected rows, with the numbers a and b."""
+
+    source: int
+    name: str
+    a: float = 0.0
+    b: float = 0.0
+
+    def of(self, values: Float64s) -> Float64s:
+        """The column as it is delivered, of the source's values."""
+        made: dict[str, Callable[[], Any]] = {
+            "same": lambda: values,
+            "constant": lambda: np.full(len(values), self.a),
+            "negated": lambda: -values,
+            "decimals": lambda: np.round(values, int(self.a)),
+            "cut": lambda: np.trunc(values),
+            "clipped": lambda: np.clip(values, self.a, self.b),
+            "linear": lambda: self.a * values + self.b,
+        }
+        result: Float64s = made[self.name]() if self.name in made else rounded(values, self.name)
+        return result
+
+    def error(self, values: Float64s, eps: float) -> Any:
+        """How far a delivered value may be from `of`, since it was computed at a precision of `eps`."""
+        if self.name != "linear":  # which is computed in any order, of larger numbers perhaps
+            return 4 * min(eps, SINGLE) * np.abs(self.of(values))
+        size: Float64s = np.abs(self.a * values)
+        return 4 * eps * (size + size.max(initial=0.0) + abs(self.b))
+
+    def explains(self, delivered: Float64s, values: Float64s, eps: float) -> Flags:
+        """Which delivered values it explains, of the source's values."""
+        made = self.of(values)
+        near: Flags = np.abs(delivered - made) <= self.error(values, eps)
+        return near | (np.isnan(delivered) & np.isnan(made))
+
+
+def in_words(changes: Sequence[Change | None], expected: Expected, others: int) -> tuple[str, ...]:
+    """A sentence for each thing that was done; `others` is how many altered rows it does not explain."""
+    names = [*(f"X[{j}]" for j in range(expected.features)), "y"][: len(changes)]
+    moments = _moments(expected) if any(change and change.name == "linear" for change in changes) else None
+    alike: dict[str, list[int]] = {}
+    for j, change in enumerate(changes):
+        if change is not None and change.name not in ("same", expected.precision):
+            alike.setdefault(_done(change, moments, expected.n), []).append(j)
+    sentences = [f"{_columns(columns, names, expected.features)} {done}" for done, columns in alike.items()]
+    more = len(sentences) - NAMED
+    rest = [f"{more} more columns were changed alike"] if more > 0 else []
+    rest += [f"{others:_} of the altered rows were changed in another way"] if others else []
+    return (*_places(changes, names), *sentences[:NAMED], *rest)
+
+
+def _places(changes: Sequence[Change | None], names: Sequence[str]) -> Iterator[str]:
+    """Which columns came at the place of others."""
+    moved = {j: change.source for j, change in enumerate(changes) if change is not None and change.source != j}
+    if not moved:
+        return
+    held = [f"{names[j]} is {names[source]}" for j, source in moved.items()]
+    text = ", ".join(held[:NAMED]) + (", ..." if len(held) > NAMED else "")
+    if set(moved) != set(moved.values()):
+        yield f"columns were put in the place of others: delivered {text}"
+    elif len(moved) == 2:
+        yield f"{names[min(moved)]} and {names[max(moved)]} were exchanged"
+    else:
+        yield f"columns were permuted: delivered {text}"
+
+
+def _columns(columns: Sequence[int], names: Sequence[str], features: int) -> str:
+    """Which columns, with the verb."""
+    if len(columns) == len(names) > 1 and len(names) > features:
+        return "all values were"
+    if list(columns) == list(range(features)):
+        return "X was"
+    more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
+    return ", ".join(names[j] for j in columns[:NAMED]) + more + (" was" if len(columns) == 1 else " were")
+
+
+class _Moments(NamedTuple):
+    """Of each expected column."""
+
+    mean: Float64s
+    deviation: Float64s
+    low: Float64s
+    high: Float64s
+
+
+def _moments(expected: Expected) -> _Moments:
+    columns = expected.features + expected.responses
+    total, squares = np.zeros(columns), np.zeros(columns)
+    low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
+    for _, values in expected.pieces():
+        total += values.sum(axis=0)
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+    mean = total / expected.n
+    for _, values in expected.pieces():
+        squares += ((values - mean) ** 2).sum(axis=0)
+    return _Moments(mean, np.sqrt(squares / expected.n), low, high)
+
+
+def _done(change: Change, moments: _Moments | None, n: int) -> str:
+    """What was done to a column, as the end of a sentence."""
+    a, b = change.a, change.b
+    if change.name == "linear" and moments is not None:
+        return _linear(a, b, _Moments(*(of_all[change.source] for of_all in moments)), n)
+    return {
+        "negated": "negated",
+        "constant": f"replaced by {a:g} in every row",
+        "decimals": f"rounded to {a:.0f} decimal{'' if a == 1 else 's'}" if a else "rounded to whole numbers",
+        "cut": "cut to whole numbers, as astype(int) does",
+        "clipped": f"clipped to {_bounds(a, b)}",
+    }.get(change.name, f"rounded to {change.name}")
+
+
+def _bounds(low: float, high: float) -> str:
+    if np.isinf(low):
+        return f"at most {high:.6g}"
+    return f"at least {low:.6g}" if np.isinf(high) else f"[{low:.6g}, {high:.6g}]"
+
+
+def _linear(a: float, b: float, of_column: _Moments, n: int) -> str:
+    mean, deviation, low, high = of_column
+    scale = abs(a) * deviation
+    if abs(a * mean + b) < NEAR and abs(scale - 1) < NEAR + 1 / n and b != 0 and abs(a - 1) > 2.0**-20:
+        return "standardised (mean 0 and standard deviation 1)"
+    ends = sorted((a * low + b, a * high + b))
+    for first in (0, -1):
+        if abs(ends[0] - first) < NEAR and abs(ends[1] - 1) < NEAR:
+            return f"scaled to [{first}, 1]"
+    if b == 0:
+        return f"multiplied by {a:.6g}" if abs(a) >= 0.01 else f"divided by {1 / a:.6g}"
+    if abs(a - 1) < 2.0**-20:
+        if abs(mean + b) < NEAR * deviation:
+            return "centred (mean 0)"
+        return f"shifted by {b:.6g}"
+    return f"multiplied by {a:.6g} and shifted by {b:.6g}"
