@@ -90,7 +90,7 @@ def frameworks(session: nox.Session) -> None:
 @nox.session
 def mxnet(session: nox.Session) -> None:
     """What concerns MXNet, with its last release and the NumPy that this needs."""
-    session.install(".[mxnet,test]", "numba<0.60", *BOOK, "pandas<2.2", "matplotlib<3.9", "pyparsing<3.2")
+    session.install(".[mxnet,test]", *BOOK, "pandas<2.2", "matplotlib<3.9", "pyparsing<3.2")
     session.install("--no-deps", "d2l==1.0.3")
     _pytest(session, "-m", "frameworks", named="mxnet,d2l")
     session.run("pytest", *DOCTESTS, "-W", "ignore::DeprecationWarning", "planted.mxnet")  # MXNet's, of NumPy

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,25 @@ def test_ci_runs_each_session_of_nox():
     sessions = re.findall(r"^@nox\.session\ndef (\w+)", (root / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE)
     run = set(re.findall(r"\w+", (root / ".ci" / "run").read_text(encoding="utf-8")))
     assert {"lint", "core", "oldest", "frameworks", "mxnet", "coverage"} <= set(sessions) <= run
+
+
+def test_the_oldest_libraries_that_are_admitted_are_the_oldest_that_are_tested():
+    """The lower bounds in pyproject.toml, and the pins of nox's session `oldest`."""
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    bounds = dict(wanted.split(">=") for wanted in (*project["dependencies"], *extras["arrow"], *extras["remote"]))
+    sessions = (root / "noxfile.py").read_text(encoding="utf-8")
+    oldest = re.search(r"^OLDEST = \((.*?)^\)", sessions, re.DOTALL | re.MULTILINE)
+    pins = dict(re.findall(r'"(\w+)==([\d.]+)"', oldest[1]))
+    assert {name: f"{bound}.0.0"[: len(pins[name])] for name, bound in bounds.items()} == {
+        name: pin for name, pin in pins.items() if name in bounds
+    }
+
+
+def test_the_extra_all_names_all_but_what_cannot_be_installed_beside_it():
+    """And what is for those who test planted."""
+    root = Path(__file__).parent.parent
+    extras = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert set(re.findall(r"\w+", everything)) - {"planted"} == set(extras) - {"all", "mxnet", "test", "dev"}

@@ -25,7 +25,7 @@ try:
     import mxnet as mx
 except ImportError as error:
     raise MissingDependencyError(
-        "planted.mxnet needs MXNet, and MXNet needs NumPy below 1.24: pip install 'planted[mxnet]'"
+        "planted.mxnet needs MXNet, and MXNet needs Python 3.11 and NumPy below 1.24: pip install 'planted[mxnet]'"
     ) from error
 
 __all__ = ["DataModule", "HyperParameters", "SyntheticRegressionData", "add_to_class", "fit", "minibatches"]
