@@ -315,8 +315,8 @@ def test_a_fork_while_a_block_is_decoded_does_not_hang(tmp_path, pa):
     """The thread that was to read it is not in the child."""
     _, X, y = write(KINDS["parquet"], tmp_path, (50,))
     rows = opened(KINDS["parquet"], tmp_path)
-    rows.table._decoded[0] = Future()
-    rows.table._process = -1
+    rows.table._decoded._futures[0] = Future()
+    rows.table._decoded._process = -1
     same(rows[3:9], X[3:9], y[3:9])
 
 

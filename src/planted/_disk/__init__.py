@@ -8,7 +8,6 @@ from planted._disk.formats import RangeFile, pyarrow_for, unknown_format
 from planted._disk.manifest import FILE_FORMATS
 from planted._disk.remote import RemoteFolder, is_local, reach
 from planted._disk.rows import DiskRows, open  # noqa: A004 -- the contract's name
-from planted._disk.shards import drop_oldest
 from planted._disk.storage import File, Folder, LocalFile, LocalFolder
 from planted._disk.verification import Verification, verify
 from planted._disk.writer import write
@@ -23,7 +22,6 @@ __all__ = [
     "RangeFile",
     "RemoteFolder",
     "Verification",
-    "drop_oldest",
     "is_local",
     "open",
     "pyarrow_for",

@@ -7,7 +7,7 @@ block, the blocks, what stands after the last. Nothing is parsed whose checksum 
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
@@ -208,8 +208,9 @@ def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:
 
 def _decode_parquet(plan: Plan, segments: "Segments", block: int) -> tuple[Any, Any]:
     pa = pyarrow_for("parquet")
-    _, footer = segments.held[-1]
-    metadata = pa.parquet.read_metadata(io.BytesIO(footer))  # else pyarrow looks for it in the file, before the end
+    metadata = segments.parsed.get("footer")  # else pyarrow looks for it in the file, before the end
+    if metadata is None:
+        metadata = segments.parsed["footer"] = pa.parquet.read_metadata(io.BytesIO(segments.held[-1][1]))
     file = pa.PythonFile(RangeFile(segments), "r")
     with pa.parquet.ParquetFile(file, metadata=metadata, pre_buffer=False) as reader:
         group = reader.read_row_group(block, use_threads=False)
@@ -229,6 +230,7 @@ class Segments:
 
     size: int  # bytes of the whole file
     held: list[tuple[int, Any]]  # where each segment begins, and its bytes
+    parsed: dict[str, Any] = field(default_factory=dict)  # what was made of those that all blocks of a file need
 
     def read_into(self, buffer: Buffer, offset: int) -> None:
         """Fill a buffer from one or more segments."""

@@ -106,8 +106,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
         for k, (lo, hi) in enumerate(spans):
             if k + AHEAD_BLOCKS < len(spans):
                 self.shards.readahead(*spans[k + AHEAD_BLOCKS])
-            values = empty((hi - lo, X.shape[1] + 1), X.dtype)
-            self.shards.read(lo, hi, values)
+            values = self.shards.block(lo, hi)
             places = ascending[edges[k] : edges[k + 1]]
             found = values[rows[places] - lo]
             X[places], y[places] = found[:, :-1], found[:, -1:]

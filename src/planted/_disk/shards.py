@@ -1,7 +1,7 @@
 """The files of a folder, read by blocks. A block is compared with its checksum before anything of it is given out."""
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -9,24 +9,36 @@ from planted._disk.checksums import ChecksumTable, checksum, read_table
 from planted._disk.formats import Segments, decode, file_size, npy_offset
 from planted._disk.manifest import Manifest, Plan
 from planted._disk.storage import File, Folder, are_cached, read_pieces
-from planted._machine import empty
+from planted._machine import Kept, drop_oldest, empty
 from planted._types import FloatArray, RowNumbers
 from planted.errors import DamagedError, MissingError, StorageError
 
 FILES: Final = 256  # files that are open at once
 TABLES: Final = 4096  # tables of checksums that are held at once: 64 MiB
+KEPT_BYTES: Final = 1 << 26  # blocks that were decoded, of which only some rows were wanted: what comes next is in them
+ENDS_BYTES: Final = 1 << 24  # what all blocks of a shard need: what stands before them and after them
 SAMPLED: Final = 8  # every 8th piece is probed for page-cache residency; a probe costs as much as a read-ahead
+
+
+class Ends(NamedTuple):
+    """The segments of a shard's file that are no blocks, and what was parsed of them."""
+
+    head: tuple[int, bytearray]
+    foot: tuple[int, bytearray]
+    parsed: dict[str, Any]
 
 
 class Shards:
     """The files of a folder, read by blocks, by several threads at once."""
 
-    __slots__ = ("_files", "_tables", "folder", "manifest", "verify")
+    __slots__ = ("_decoded", "_ends", "_files", "_tables", "folder", "manifest", "verify")
 
     def __init__(self, folder: Folder, manifest: Manifest, verify: bool) -> None:
         self.folder, self.manifest, self.verify = folder, manifest, verify
         self._files: dict[int, File] = {}
         self._tables: dict[int, ChecksumTable] = {}
+        self._decoded: Kept[FloatArray] = Kept()
+        self._ends: Kept[Ends] = Kept()
 
     @property
     def plan(self) -> Plan:
@@ -44,14 +56,31 @@ class Shards:
             start = rows.start + block * R
             end = min(start + R, rows.stop)
             if start < at or hi < end:  # a part of a block: the whole of it is compared
-                whole = empty((end - start, out.shape[1]), out.dtype)
-                self._read_blocks(shard, range(block, block + 1), whole)
                 stop = min(end, hi)
-                out[at - lo : stop - lo] = whole[at - start : stop - start]
+                out[at - lo : stop - lo] = self._block(shard, block, end - start)[at - start : stop - start]
             else:
                 stop = rows.stop if rows.stop <= hi else hi // R * R
                 self._read_blocks(shard, range(block, block + -(-(stop - at) // R)), out[at - lo : stop - lo])
             at = stop
+
+    def block(self, lo: int, hi: int) -> FloatArray:
+        """Rows `lo` to `hi`, one block, of which only some are wanted now."""
+        shard = lo // self.plan.shard_rows
+        return self._block(shard, lo // self.plan.block_rows % self.plan.shard_blocks, hi - lo)
+
+    def _block(self, shard: int, block: int, rows: int) -> FloatArray:
+        """One block; out of those that are kept, if it is there and takes more than reading."""
+        plan = self.plan
+
+        def read() -> FloatArray:
+            values = empty((rows, plan.truth.features + 1), np.dtype(plan.dtype_name))
+            self._read_blocks(shard, range(block, block + 1), values)
+            return values
+
+        if plan.file_format == "npy":
+            return read()
+        most = max(2, KEPT_BYTES // (plan.block_rows * plan.row_bytes))
+        return self._decoded.get(shard * plan.shard_blocks + block, read, most)
 
     def readahead(self, lo: int, hi: int) -> None:
         """Start to read these rows in the background."""
@@ -135,10 +164,21 @@ class Shards:
                 out.byteswap(inplace=True)
         else:
             table, R = self._table(shard), self.plan.block_rows
+            name, _ = self.plan.names_of(shard)
+            head, foot, parsed = self._ends_of(shard, file, table)
             for i, block in enumerate(blocks):
-                held = [self._segment(shard, file, table, segment) for segment in (0, block + 1, len(table) - 1)]
-                name, _ = self.plan.names_of(shard)
-                decode(self.plan, name, Segments(file.size, held), block, out[i * R : (i + 1) * R])
+                held = [head, self._segment(shard, file, table, block + 1), foot]
+                decode(self.plan, name, Segments(file.size, held, parsed), block, out[i * R : (i + 1) * R])
+
+    def _ends_of(self, shard: int, file: File, table: ChecksumTable) -> "Ends":
+        """What stands before and after a shard's blocks: as their checksums are right, whatever becomes of the file."""
+        last = len(table) - 1
+        size = int(table[0, 0]) + int(table[last, 0]) - int(table[last - 1, 0])
+
+        def read() -> Ends:
+            return Ends(self._segment(shard, file, table, 0), self._segment(shard, file, table, last), {})
+
+        return self._ends.get(shard, read, max(2, ENDS_BYTES // max(1, size)))
 
     def _segment(self, shard: int, file: File, table: ChecksumTable, segment: int) -> tuple[int, bytearray]:
         start = int(table[segment - 1, 0]) if segment else 0
@@ -191,10 +231,3 @@ class Shards:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without open files."""
         return Shards, (self.folder, self.manifest, self.verify)
-
-
-def drop_oldest(kept: dict[int, Any], limit: int) -> None:
-    """Drop the oldest entries of a cache until it has no more than `limit`; threads may all be at it at once."""
-    while len(kept) > limit:
-        with suppress(StopIteration, RuntimeError):  # it was empty, or changed, before its oldest key was read
-            kept.pop(next(iter(kept)), None)

@@ -6,6 +6,7 @@ Numba is imported when it is first asked for.
 
 from planted._lazy import lazily
 from planted._machine.capacity import too_large, too_large_error
+from planted._machine.kept import Kept, drop_oldest
 from planted._machine.memory import empty
 from planted._machine.pieces import cores, in_pieces
 from planted._machine.workers import (
@@ -30,9 +31,11 @@ __getattr__ = lazily(
 
 __all__ = [
     "BACKGROUND",
+    "Kept",
     "Notifier",
     "Workers",
     "cores",
+    "drop_oldest",
     "empty",
     "in_pieces",
     "join_threads",

@@ -8,15 +8,13 @@ is probably in them.
 import bisect
 import hashlib
 import json
-import os
 from collections.abc import Iterator
-from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
 
-from planted._disk import File, drop_oldest
-from planted._machine import empty
+from planted._disk import File
+from planted._machine import Kept, drop_oldest, empty
 from planted._order import Blocks
 from planted._tables.part import Part, reading
 from planted._tables.paths import Place
@@ -34,7 +32,7 @@ class TableReader:
 
     __slots__ = (
         *("block_rows", "chosen", "digest", "direct", "dtype", "edges", "n", "parts", "places", "stamps", "starts"),
-        *("_decoded", "_files", "_kept", "_process"),
+        *("_decoded", "_files", "_kept"),
     )
 
     def __init__(
@@ -48,10 +46,9 @@ class TableReader:
         said = [self.chosen.names, dtype.name, *zip(stamps, (part.n for part in parts), strict=True)]
         self.digest = hashlib.sha256(json.dumps(["table", 1, *said]).encode()).hexdigest()
         self._files: dict[int, tuple[File, list[Any]]] = {}
-        self._decoded: dict[int, Future[FloatArray]] = {}
+        self._decoded: Kept[FloatArray] = Kept()
         largest = 1 if self.edges is None else int(np.diff(self.edges).max(initial=1))
         self._kept = max(2, KEPT_BYTES // (largest * (chosen.features + 1) * dtype.itemsize))
-        self._process = os.getpid()
 
     # ---- blocks ----
 
@@ -113,22 +110,8 @@ class TableReader:
         return self._new(lo, hi) if self.direct else self._decode(lo, hi)
 
     def _decode(self, lo: int, hi: int) -> FloatArray:
-        """A block out of those that are kept; the first thread to ask reads it, others wait for that."""
-        if os.getpid() != self._process:  # after a fork: what threads were about to read, none of them will
-            self._decoded, self._process = {}, os.getpid()
-        mine: Future[FloatArray] = Future()
-        try:
-            future = self._decoded.setdefault(lo, mine)
-            if future is mine:
-                mine.set_result(self._new(lo, hi))
-                drop_oldest(self._decoded, self._kept)
-        except BaseException as error:
-            if self._decoded.get(lo) is mine:
-                self._decoded.pop(lo, None)
-            if not mine.done():
-                mine.set_exception(error)
-            raise
-        return future.result()
+        """A block, out of those that are kept if it is there."""
+        return self._decoded.get(lo, lambda: self._new(lo, hi), self._kept)
 
     def _new(self, lo: int, hi: int) -> FloatArray:
         """Rows, in an array of their own; that there is not so much memory is a fault of the file that asks for it."""
