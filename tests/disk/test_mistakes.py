@@ -33,13 +33,13 @@ def test_only_rows_that_can_be_made_again_are_written(tmp_path):
     for rows in (Own(), posing):
         assert isinstance(rows, planted.Rows)
         with pytest.raises(
-            InvalidTypeError, match=r"rows of type Own cannot be written: .*again.*numpy\.save or pyarr"
+            InvalidTypeError, match=r"rows of type Own cannot be written: .*again.*write_table.* or numpy\.save"
         ):
             planted.write(rows, tmp_path / "a")
     np.save(tmp_path / "t.npy", np.zeros((4, 3)))
     table = planted.open_table(tmp_path / "t.npy", response=-1)
     for rows in (table, table.materialize()):
-        with pytest.raises(InvalidTypeError, match=r"Rows cannot be written: .*pyarrow\.parquet\.write_table"):
+        with pytest.raises(InvalidTypeError, match=r"Rows cannot be written: .*write_table\(rows\.to_arrow\(\), "):
             planted.write(rows, tmp_path / "a")
     for values in (np.zeros((4, 3)), [[1.0, 2.0]], (ROWS.X, ROWS.y), "rows"):
         with pytest.raises(InvalidTypeError, match=r"have no truth .* arrays with numpy\.save"):

@@ -33,7 +33,7 @@ from planted._disk.rows import MERGE_FACTORS, DiskRows, rows_in
 from planted._disk.storage import LOCK, TEMPORARY, Folder
 from planted._input import bytes_of, flag, length
 from planted._machine import Workers, cores
-from planted._rows import PlantedRows
+from planted._rows import BaseRows, PlantedRows
 from planted._types import FileFormat
 from planted.errors import (
     ExistsError,
@@ -144,15 +144,16 @@ def plan_of(rows: Any, file_format: FileFormat, shard_bytes: int | str) -> Plan:
 def _not_planted(rows: Any) -> InvalidTypeError:
     """Why rows that are not planted's own cannot be written, and what to do instead."""
     name = type(rows).__name__
-    if hasattr(rows, "take") and hasattr(rows, "__len__") and not hasattr(rows, "__array__"):
+    if not (isinstance(rows, BaseRows) or hasattr(rows, "truth")):
         return InvalidTypeError(
-            f"rows of type {name} cannot be written: a folder keeps only the truth and the seed of planted's own rows, "
-            "from which it can make them again; save the values of others with numpy.save or "
-            "pyarrow.parquet.write_table, and read them with planted.open_table"
+            f"rows of type {name} have no truth to compute them from: write planted.rows(...) or "
+            "planted.regression(...); save arrays with numpy.save, and read them with planted.open_table"
         )
+    table = "rows.to_arrow()" if isinstance(rows, BaseRows) else "a table of them"
     return InvalidTypeError(
-        f"rows of type {name} have no truth to compute them from: write planted.rows(...) or planted.regression(...); "
-        "save arrays with numpy.save, and read them with planted.open_table"
+        f"rows of type {name} cannot be written: a folder keeps the truth and the seed of planted's own rows, from "
+        f"which it can make them again; save the values of others with pyarrow.parquet.write_table({table}, ...) or "
+        "numpy.save, and read them with planted.open_table"
     )
 
 
