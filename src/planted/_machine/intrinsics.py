@@ -34,13 +34,19 @@ def prefetch(typing_context, array, row, column):  # noqa: ARG001
 
 
 @intrinsic
-def store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: ARG001
-    """``X[row : row + 4, column : column + 4] = columns[:4, lane : lane + 4].T``, float32, transposed in registers."""
+def store_four_by_four(typing_context, columns, lane, X, row, column, down, right):  # noqa: ARG001
+    """Store float32 ``columns[:4, lane + k]``, for k = 0 ... 3, at ``X[row + k down, column + k right]`` and after it.
+
+    They are transposed in registers.
+    """
 
     def generate(context, builder, signature, arguments):
-        columns_type, lane_type, X_type, row_type, _ = signature.args
-        columns, lane, X, row, column = arguments
+        columns_type, _, X_type = signature.args[:3]
+        columns, lane, X, row, column, down, right = arguments
         four = ir.VectorType(ir.FloatType(), 4)
+
+        def number(k):
+            return context.get_constant(types.intp, k)
 
         def place(array_type, array, *indices):
             return builder.bitcast(_address(context, builder, array_type, array, indices), four.as_pointer())
@@ -48,10 +54,7 @@ def store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: 
         def shuffled(a, b, *lanes):
             return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
 
-        c0, c1, c2, c3 = (
-            builder.load(place(columns_type, columns, context.get_constant(lane_type, k), lane), align=4)
-            for k in range(4)
-        )
+        c0, c1, c2, c3 = (builder.load(place(columns_type, columns, number(k), lane), align=4) for k in range(4))
         low01, high01 = shuffled(c0, c1, 0, 4, 1, 5), shuffled(c0, c1, 2, 6, 3, 7)
         low23, high23 = shuffled(c2, c3, 0, 4, 1, 5), shuffled(c2, c3, 2, 6, 3, 7)
         transposed = [
@@ -60,8 +63,9 @@ def store_four_by_four(typing_context, columns, lane, X, row, column):  # noqa: 
             for half in ((0, 1, 4, 5), (2, 3, 6, 7))
         ]
         for k, values in enumerate(transposed):
-            this = builder.add(row, context.get_constant(row_type, k))
-            builder.store(values, place(X_type, X, this, column), align=4)
+            below, beside = builder.mul(down, number(k)), builder.mul(right, number(k))
+            target = place(X_type, X, builder.add(row, below), builder.add(column, beside))
+            builder.store(values, target, align=4)
         return context.get_dummy_value()
 
-    return types.void(columns, lane, X, row, column), generate
+    return types.void(columns, lane, X, row, column, down, right), generate

@@ -1,6 +1,7 @@
 """Work on many rows, cut into pieces that all cores share."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import cache
@@ -10,6 +11,9 @@ from planted._machine.workers import Workers
 
 PIECE_VALUES: Final = 1 << 19  # a millisecond of work, two megabytes of float32, a chunk of the loader
 PARALLEL_VALUES: Final = 1 << 20  # fewer values than this are done sooner than threads are started
+TOGETHER: Final = 4  # rows that a piece has, if there are enough for all cores: the sums of so many go side by side
+
+_share: Final = threading.local()  # `cores`: how many the thread may use, if not all
 
 
 @cache
@@ -21,23 +25,33 @@ def cores() -> int:
 
 
 def in_pieces(n: int, values_per_row: int, work: Callable[[slice], None]) -> None:
-    """Call `work` with slices that cover ``range(n)``, on all cores if there is enough to do."""
+    """Call `work` with slices that cover ``range(n)``, on all cores if there is enough to do.
+
+    What `work` cuts into pieces itself, it does on the cores that are left: on all of them where one row is all.
+    """
     step = max(1, PIECE_VALUES // values_per_row)
     if n <= step:
         if n:
             work(slice(0, n))
         return
+    mine = getattr(_share, "cores", None) or cores()
+    step = max(step, min(TOGETHER, n // mine))
     pieces = deque(slice(first, min(first + step, n)) for first in range(0, n, step))
+    helpers = min(mine, len(pieces)) - 1 if n * values_per_row >= PARALLEL_VALUES else 0
 
     def work_on_pieces() -> None:
-        while pieces:
-            try:
-                piece = pieces.popleft()
-            except IndexError:  # another thread took the last one
-                return
-            work(piece)
+        before = getattr(_share, "cores", None)
+        _share.cores = max(1, mine // (helpers + 1))
+        try:
+            while pieces:
+                try:
+                    piece = pieces.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                work(piece)
+        finally:
+            _share.cores = before
 
-    helpers = min(cores(), len(pieces)) - 1 if n * values_per_row >= PARALLEL_VALUES else 0
     if helpers < 1:
         work_on_pieces()
         return

@@ -4,15 +4,20 @@
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._input import integer, seed_and_salt
+from planted._machine import in_pieces
 from planted._rows.random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
 from planted._types import DType, FloatArray, RowNumbers
+
+WIDE: Final = 256  # features, from which on a few rows left over are worth a call of their own
+SHARED: Final = 1 << 20  # values of few rows, from which on all cores share them
+MANY_WEIGHTS: Final = 1 << 16  # fewer are planted by the definition itself, sooner than Numba is imported
 
 
 class Keys(NamedTuple):
@@ -38,8 +43,29 @@ def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y
     """Fill X, shape (rows, features), and y, shape (rows, 1), with these rows: both float32 or both float64."""
     from planted._rows import kernels
 
+    few = rows.size % kernels.LANES if rows.size < kernels.FEW or truth.features >= WIDE else 0
+    many = rows.size - few if few < kernels.FEW else rows.size
     wide = True if X.dtype == np.float64 else None
-    kernels.linear_rows(rows, truth.w, truth.b, truth.noise, keys.features, keys.noise, wide, X, y.reshape(-1))
+    fixed = truth.w, truth.b, truth.noise, keys.features, keys.noise, wide
+    if many:
+        kernels.linear_rows(rows[:many], *fixed, X[:many], y[:many, 0])
+    if many < rows.size:
+        _draw_few(rows[many:], fixed, X[many:], y[many:, 0])
+
+
+def _draw_few(rows: RowNumbers, fixed: tuple[Any, ...], X: FloatArray, y: FloatArray) -> None:
+    """The same for a few rows, which all cores share by their features if there are many."""
+    from planted._rows import kernels
+
+    groups = rows.size * -(-X.shape[1] // PRECISIONS[X.dtype.name].normals)
+    if X.size < SHARED:
+        kernels.few_rows(rows, *fixed, 0, groups, X, y)
+        return
+    no_response = y[:0]
+    in_pieces(
+        groups, X.size // groups, lambda piece: kernels.few_rows(rows, *fixed, piece.start, piece.stop, X, no_response)
+    )
+    kernels.few_rows(rows, *fixed, groups, groups, X, y)
 
 
 def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.float64]:
@@ -61,6 +87,18 @@ def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.f
     """
     count = integer(features, "features", minimum=1, remedy="use the number of features, such as features=16")
     seed, salt = seed_and_salt(seed, salt)
-    groups = np.arange(-(-count // FLOAT64.normals), dtype=np.uint64)
-    pairs = normals(row_words(groups, 0, _key("weights", seed, salt)), FLOAT64)
-    return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)
+    key = _key("weights", seed, salt)
+    if count < MANY_WEIGHTS:
+        pairs = normals(row_words(np.arange((count + 1) // 2, dtype=np.uint64), 0, key), FLOAT64)
+        return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)
+    from planted._rows import kernels
+
+    # as the definition says it: two weights are the features of a row, and nobody wants its response
+    X, y, wide = np.empty(((count + 1) // 2, 2)), np.empty(0), True
+
+    def work(piece: slice) -> None:
+        rows = np.arange(piece.start, piece.stop, dtype=np.int64)
+        kernels.few_rows(rows, np.zeros(2), 0.0, 0.0, key, key, wide, 0, rows.size, X[piece], y)
+
+    in_pieces(len(X), 2, work)
+    return X.reshape(-1)[:count]
