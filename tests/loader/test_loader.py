@@ -13,6 +13,7 @@ import traceback
 
 import numpy as np
 import pytest
+from comparisons import equal
 from hypothesis import given
 from hypothesis import strategies as st
 from stored_rows import TRUTH, numbers
@@ -177,6 +178,49 @@ def test_fresh_training_rows_never_reach_the_validation_rows():
     seen = [tuple(x) for _ in range(5) for X, _ in loader for x in X.tolist()]
     assert len(set(seen)) == 500
     assert not held_out & set(seen)
+
+
+def test_states_of_fresh_rows_are_of_one_end():
+    """Equal rows that were split from other ones go on elsewhere: their states are not exchanged."""
+    rows = planted.rows(TRUTH, 100, seed=5)
+    short, long = (planted.rows(TRUTH, n, seed=5).split(100)[0] for n in (150, 200))
+    assert rows.fingerprint() == short.fingerprint() == long.fingerprint()
+    whole, first, other = (planted.Loader(part, 10, fresh=True) for part in (rows, short, long))
+    assert "end" not in whole.state_dict()  # as ever
+    assert first.state_dict()["end"] == 150
+    last = planted.rows(TRUTH, 200, seed=5).split(100, 100)[1]
+    assert "end" not in planted.Loader(last, 10, fresh=True).state_dict()
+    assert "end" not in planted.Loader(long, 10).state_dict()
+    first.set_epoch(3)
+    state = json.loads(json.dumps(first.state_dict()))
+    for loader in (whole, other):
+        with pytest.raises(StateError, match=r"the state has end=150, .*rows split as they were then"):
+            loader.load_state_dict(state)
+    again = planted.Loader(short, 10, fresh=True)
+    again.load_state_dict(state)
+    np.testing.assert_array_equal(next(iter(again))[0], next(iter(first))[0])
+
+
+def test_states_of_fresh_rows_that_do_not_say_their_end_load_as_ever():
+    part = planted.rows(TRUTH, 150, seed=5).split(100)[0]
+    loader = planted.Loader(part, 10, fresh=True)
+    state = {**loader.state_dict(), "epoch": 2, "batch": 3}
+    del state["end"]
+    loader.load_state_dict(state)
+    expected = next(loader.read(2, 3))
+    np.testing.assert_array_equal(next(iter(loader))[0], expected[0])
+
+
+def test_row_numbers_of_fresh_rows_are_those_of_the_endless_stream():
+    """As the documentation says: rows know their own numbers, the endless stream those of all epochs."""
+    rows = planted.rows(TRUTH, 100, seed=5)
+    loader = planted.Loader(rows, 10, fresh=True, with_index=True)
+    for X, y, index in loader:
+        equal((X, y), rows.take(index))
+    for X, y, index in loader:
+        assert index.min() >= 100
+        equal((X, y), planted.rows(rows.truth, 2**63, seed=rows.seed).take(index))
+        equal((X, y), rows.fresh(1).take(index - 100))
 
 
 def test_fresh_ends_with_the_row_numbers():

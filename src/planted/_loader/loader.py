@@ -32,7 +32,7 @@ from planted.errors import InvalidTypeError, InvalidValueError, StateError
 STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
 BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
-DEFAULTS: Final = {"pad_last": False}  # of settings that may be absent from a state
+DEFAULTS: Final = {"pad_last": False, "end": None}  # of settings that may be absent from a state
 OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
 
 
@@ -68,7 +68,8 @@ class Loader(Epochs[Minibatch], StreamMethods):
         Each epoch reads new rows: the first these, later ones ever further down the endless stream. Without it,
         each epoch reads the same rows.
     with_index
-        Batches are (X, y, row numbers); ``rows.take(row numbers)`` gives X and y again.
+        Batches are (X, y, row numbers); ``rows.take(row numbers)`` gives X and y again. Row numbers of `fresh` count on
+        past ``len(rows)`` in later epochs: ``planted.rows(truth, 2**63, seed=seed).take(row numbers)`` knows them all.
     prefetch
         How many chunks (of about two megabytes, or one batch) are made ahead; 0 makes them in the calling thread.
     memory
@@ -275,6 +276,10 @@ class Loader(Epochs[Minibatch], StreamMethods):
             found = state.get(name, DEFAULTS.get(name))
             if found != value or type(found) is not type(value):
                 remedy = "load it into a loader of the same rows and settings"
+                if name == "end":
+                    if found is None:
+                        continue  # of a version that did not say it
+                    remedy = "later epochs would have other rows; load it into a loader of rows split as they were then"
                 if name in BLOCK_SETTINGS:
                     remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
                 raise StateError(f"the state has {name}={found!r}, this loader {name}={value!r}: {remedy}")
@@ -309,8 +314,14 @@ class Loader(Epochs[Minibatch], StreamMethods):
             "seed": to_json_int(self.seed),
             "salt": self.salt,
             **({"pad_last": True} if self.pad_last else {}),
+            **self._end(),
             **(self._plan.settings() if self._plan is not None else {}),
         }
+
+    def _end(self) -> dict[str, int]:
+        """Where fresh rows go on, if that is not right after these: behind those that these were split from."""
+        end = getattr(self.rows, "end", None) if self.fresh else None
+        return {} if end is None or end == self.rows.start + self._n else {"end": end}
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
