@@ -235,7 +235,7 @@ def test_it_takes_fitted_scikit_learn_models(sklearn):
     assert planted.check(LinearRegression().fit(X, y[:, 0]), ROWS).passed
     assert planted.check(SGDRegressor(alpha=0, tol=1e-9, random_state=0, eta0=0.003).fit(X, y[:, 0]), ROWS).passed
     assert not planted.check(Ridge(alpha=10).fit(X, y), ROWS).passed
-    with pytest.raises(InvalidTypeError, match="LinearRegression is not an estimate"):
+    with pytest.raises(InvalidValueError, match=r"LinearRegression has not been fitted: call its fit\(X, y\)"):
         planted.check(LinearRegression(), ROWS)
 
 
@@ -254,7 +254,7 @@ def test_it_takes_torch_linear_layers(torch):
 @pytest.mark.parametrize(
     ("estimate", "error", "message"),
     [
-        (([1.0], 2.0), InvalidValueError, "the estimate has 1 weights, the rows have 2 features"),
+        (([1.0], 2.0), InvalidValueError, "the estimate has 1 weight, the rows have 2 features"),
         (([1.0, 2.0, 3.0], 2.0), InvalidValueError, "the estimate has 3 weights, the rows have 2 features"),
         (([1.0, np.nan], 2.0), InvalidValueError, r"w\[1\]=nan must be finite"),
         (([1.0, 2.0], None), InvalidTypeError, "b holds"),

@@ -10,9 +10,11 @@ import numpy as np
 
 from planted._input import integer, real, to_numpy
 from planted._learn.estimate import Estimate
-from planted.errors import DivergedError, InvalidValueError
+from planted._rows import Rows
+from planted.errors import DivergedError, InvalidTypeError, InvalidValueError
 
 OnEpoch: TypeAlias = Callable[[int, Estimate, float], None]
+LOADER: Final = "pass a loader of rows, such as planted.Loader(rows, batch_size=32)"
 UNREAD: Final = 1000  # losses that may wait to be read, so that a framework can run ahead
 
 
@@ -59,8 +61,8 @@ def sgd(
     ------
     DivergedError
         If the parameters leave the finite numbers; a smaller `lr` helps.
-    InvalidValueError
-        If the loader gives no batch at all.
+    InvalidTypeError, InvalidValueError
+        If it is no loader, such as rows, gives no batch at all, or batches of another kind.
 
     Examples
     --------
@@ -101,11 +103,16 @@ def descend(
     `begin` is called with the first X and the learning rate.
     """
     epochs, lr = training_settings(epochs, lr)
+    if isinstance(loader, Rows) or not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")):
+        raise InvalidTypeError(f"{type(loader).__name__} gives no batches: {LOADER}")
     learner: Learner | None = None
     for epoch in range(epochs):
         loss, rows = 0.0, 0
         unread: list[tuple[Any, int]] = []
-        for X, y, *_ in loader:
+        for batch in loader:
+            if learner is None:
+                _refuse_other_than_batches(batch, type(loader).__name__)
+            X, y, *_ = batch
             learner = learner or begin(X, lr)
             if len(X):
                 unread.append((learner.step(X, y), len(X)))
@@ -121,6 +128,18 @@ def descend(
         if on_epoch is not None:
             on_epoch(epoch, estimate, _sum(loss, unread) / rows)
     return estimate
+
+
+def _refuse_other_than_batches(batch: Any, kind: str) -> None:
+    """Refuse what is not (X, y, ...), with X of shape (rows, features) and as many y."""
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        raise InvalidTypeError(f"{kind} gave a {type(batch).__name__}; a batch is a tuple (X, y, ...): {LOADER}")
+    X, y = (tuple(getattr(part, "shape", None) or np.shape(part)) for part in batch[:2])
+    if len(X) != 2 or len(y) not in (1, 2) or X[0] != y[0] or y[1:] not in ((), (1,)):
+        raise InvalidValueError(
+            f"{kind} gave X of shape {X} and y of shape {y}; a batch has X of shape (rows, features) and y of shape "
+            f"(rows, 1): {LOADER}"
+        )
 
 
 def _sum(total: float, means: Iterable[tuple[Any, int]]) -> float:

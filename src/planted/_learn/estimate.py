@@ -2,24 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
-from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._input import floats, real, vector
+from planted._learn.columns import order
+from planted._learn.layers import layer_in, layer_of, without_weights
+from planted._learn.models import from_estimator, from_named, from_results
 from planted._types import FloatArray
 from planted.errors import InvalidTypeError, InvalidValueError
 
 Float64s: TypeAlias = npt.NDArray[np.float64]
-NAMES: Final = (("w", "b"), ("coef_", "intercept_"), ("weight", "bias"), ("kernel", "bias"))  # as learners call them
+SHAPES: Final = "pass (w, b): one weight a feature, and one intercept, such as ([2.0, -3.4], 4.2)"
+DIVERGED: Final = "a learner that leaves the finite numbers has diverged; lower its learning rate"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class Estimate:
     """What a learner found: weights `w` of shape (features,) and intercept `b`, in float64.
+
+    `w` may be given as a column or a row, or, if there is one weight, as a number.
+
+    Raises
+    ------
+    InvalidValueError
+        If they have other shapes, or are not finite.
 
     Examples
     --------
@@ -33,11 +42,15 @@ class Estimate:
     b: float
 
     def __init__(self, w: Any, b: Any) -> None:
-        remedy = "an estimate is finite; if the learner diverged, lower its learning rate"
-        weights = vector(w, "w", remedy=remedy)
+        weights, intercept = floats(w, "w", remedy=SHAPES), floats(b, "b", remedy=SHAPES)
+        if intercept.size != 1:
+            raise InvalidValueError(f"b has shape {intercept.shape}; it must be one number: {SHAPES}")
+        finite = np.isfinite(weights).all() and np.isfinite(intercept).all()
+        remedy = SHAPES if finite else DIVERGED
+        weights = vector(weights.reshape(1) if weights.ndim == 0 else weights, "w", remedy=remedy)
         weights.flags.writeable = False
         object.__setattr__(self, "w", weights)
-        object.__setattr__(self, "b", real(b, "b", remedy=remedy))
+        object.__setattr__(self, "b", real(intercept, "b", remedy=remedy))
 
     @property
     def parameters(self) -> Float64s:
@@ -61,44 +74,73 @@ def as_estimate(learned: Any) -> Estimate:
     It may be
 
     - an `Estimate`, or a pair ``(w, b)``;
-    - an object, or a mapping, with a pair of `NAMES`; a mapping may lie under ``"params"``, and a ``bias`` of None, or
-      one that a mapping leaves out, is an intercept of 0;
-    - the results of a statistical model: ``params``, in which ``model.data.const_idx`` is the place of the constant,
-      or None, for an intercept of 0.
+    - a fitted model that is a line, as scikit-learn has them, or a pipeline that ends in one;
+    - the results of a statistical model that is a line: ``params``, in which ``model.data.const_idx`` is the place of
+      the constant, or None, for an intercept of 0;
+    - a model with exactly one linear layer, or a mapping of parameters with exactly one, under whatever names; a
+      ``bias`` of None, or one that a mapping leaves out, is an intercept of 0.
+
+    Where columns have names that number them, weights are put into the rows' order by these; see `order`.
 
     Raises
     ------
     InvalidTypeError
-        If it is none of the things that `check` takes.
+        If it is none of the things that `check` takes, or no line.
     InvalidValueError
         If it has no weights yet, has several outputs, or holds numbers that are not finite.
     """
     if isinstance(learned, Estimate):
         return learned
-    if isinstance(learned, (tuple, list)) and len(learned) == 2:
-        return Estimate(*learned)
     kind = type(learned).__name__
+    if isinstance(learned, type):
+        raise InvalidTypeError(f"{learned.__name__} is a class, not an estimate: pass an object of it that was trained")
+    if isinstance(learned, (tuple, list)) and len(learned) == 2:
+        w, b = learned
+        if b is None:
+            raise InvalidTypeError("b holds no number, but None: pass (w, 0.0) if there is no intercept")
+        return _estimate(w, b, None, "(w, b)")
+    if isinstance(inner := getattr(learned, "params", None), Mapping):  # a training state's parameters
+        learned = inner
     if isinstance(learned, Mapping):
-        inner = learned.get("params")
-        items = (inner if isinstance(inner, Mapping) else learned).items()
-        learned = SimpleNamespace(**{"bias": None} | {str(name): value for name, value in items})
-    for names in NAMES:
-        if all(hasattr(learned, name) for name in names):
-            w, b = (_numbers(getattr(learned, name), kind) for name in names)
-            return _estimate(w, b, kind)
-    if getattr(learned, "built", True) is False:
-        raise InvalidValueError(_without_weights(kind))
-    try:
-        parameters, constant = attrgetter("params", "model.data.const_idx")(learned)
-    except AttributeError:
-        raise InvalidTypeError(
-            f"{kind} is not an estimate: pass an Estimate, (w, b), a fitted linear model, or a framework's linear "
-            "layer itself, such as model.layers[0]"
-        ) from None
-    beta = _numbers(parameters, kind)
-    if constant is None:
-        return _estimate(beta, np.zeros(1), kind)
-    return _estimate(np.delete(beta, constant, axis=0), beta[constant], kind)
+        if (pair := layer_in(learned, kind)) is not None:
+            return _estimate(*pair, None, kind)
+        numbers = [value for value in learned.values() if np.ndim(value) == 0 and not isinstance(value, Mapping)]
+        line = from_named(list(learned), numbers, kind) if len(numbers) == len(learned) else None
+    elif (names := _index(learned)) is not None:
+        line = from_named(names, list(floats(learned, kind, remedy=SHAPES).reshape(-1)), kind)
+    else:
+        line = _line_of(learned)
+    if line is None:
+        raise InvalidTypeError(f"{kind} is not an estimate: {_remedy(learned)}")
+    return _estimate(*line, kind)
+
+
+def _line_of(learned: Any) -> tuple[Any, Any, Any] | None:
+    """The weights, the intercept and the columns' names of a model of any library."""
+    if isinstance(learned, (str, bytes, np.ndarray, list, tuple)) or hasattr(learned, "shape"):
+        return None
+    line = from_estimator(learned) or from_results(learned)
+    if line is not None:
+        return line
+    pair = layer_of(learned)
+    return None if pair is None else (*pair, None)
+
+
+def _estimate(w: Any, b: Any, names: Any, kind: str) -> Estimate:
+    """The estimate of weights in a learner's order, which their names may change."""
+    names = _index(w) if names is None else list(names)
+    if w is None:
+        raise InvalidValueError(without_weights(kind))
+    weights, intercept = _numbers(w, kind), _numbers(b, kind)
+    several = intercept.size != 1 or weights.size > max(weights.shape, default=1)
+    if several and kind != "(w, b)":  # of a pair, `Estimate` says what is wrong
+        raise InvalidValueError(
+            f"w has shape {weights.shape}; it must be a vector, and b, of shape {intercept.shape}, one number: of the "
+            f"several outputs of {kind} pass one, as (w, b)"
+        )
+    if names is not None and len(names) == weights.size and (places := order(names)) is not None:
+        weights = weights.reshape(-1)[places]
+    return Estimate(weights, intercept)
 
 
 def _numbers(value: Any, kind: str) -> FloatArray:
@@ -108,17 +150,24 @@ def _numbers(value: Any, kind: str) -> FloatArray:
             value = value.data()
         return floats(0.0 if value is None else value, kind, remedy="pass its weights and intercept as (w, b)")
     except (RuntimeError, ValueError) as error:  # what is left uninitialised until a layer sees its first batch
-        raise InvalidValueError(_without_weights(kind)) from error
+        raise InvalidValueError(without_weights(kind)) from error
 
 
-def _estimate(w: FloatArray, b: FloatArray, kind: str) -> Estimate:
-    if b.size != 1 or w.size > max(w.shape, default=1):
-        raise InvalidValueError(
-            f"w has shape {w.shape}; it must be a vector, and b, of shape {b.shape}, one number: of the several "
-            f"outputs of {kind} pass one, as (w, b)"
-        )
-    return Estimate(w, b)
+def _index(w: Any) -> list[Any] | None:
+    """The names that a table's column or row gives to numbers; None if there are none."""
+    labels = [getattr(w, name, None) for name in ("index", "columns")]
+    size = getattr(w, "size", None)
+    fitting = [label for label in labels if label is not None and not callable(label) and len(label) == size]
+    return list(fitting[0]) if fitting else None
 
 
-def _without_weights(kind: str) -> str:
-    return f"{kind} has no weights that can be read: let it see a batch of X, and train it, before it is checked"
+def _remedy(learned: Any) -> str:
+    """What to pass instead of something that is no estimate."""
+    if isinstance(learned, Mapping) and any(name in learned for name in ("w", "coef_")):
+        return "b is missing: pass {'w': w, 'b': b}, with b=0 if there is no intercept"
+    if hasattr(learned, "shape") or (isinstance(learned, (list, tuple)) and np.ndim(learned) == 1):
+        return "an intercept belongs to the weights: pass (w, b), with b=0 if there is none"
+    return (
+        "pass an Estimate, (w, b), a fitted linear model, a framework's linear layer, a model with one such layer, or "
+        "its dict of parameters"
+    )

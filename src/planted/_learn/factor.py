@@ -9,17 +9,15 @@ et al., "Communication-optimal parallel and sequential QR and LU factorizations"
 QR).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from planted._input import floats
 from planted._learn.estimate import Estimate, Float64s
-from planted.errors import InvalidTypeError, InvalidValueError
-
-BLOCK_ROWS: Final = 8192
+from planted._learn.sample import blocks, features_of, sample_of
+from planted.errors import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +28,7 @@ class Factor:
     z: Float64s  # (parameters,)
     rss: float
     n: int
+    dtype: np.dtype[Any]  # of y
 
     def solve(self) -> Float64s:
         """The least-squares parameters, intercept first."""
@@ -64,9 +63,9 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
     """
     size = features + 2
     R = np.zeros((0, size))
-    n = 0
+    n, dtype = 0, np.dtype(np.float64)
     for X, y in blocks:
-        rows = len(X)
+        rows, dtype = len(X), y.dtype
         stacked = np.empty((len(R) + rows, size))
         stacked[: len(R)] = R
         stacked[len(R) :, 0] = 1.0
@@ -86,35 +85,26 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
         at = int(np.argmin(diagonal / np.maximum(columns, np.finfo(float).tiny))) - 1
         raise InvalidValueError(f"feature {at} is a linear combination of the others and the intercept: leave it out")
     rss = float(R[size - 1, size - 1] ** 2) if len(R) == size else 0.0
-    return Factor(R[: size - 1, : size - 1], R[: size - 1, -1], rss, n)
+    return Factor(R[: size - 1, : size - 1], R[: size - 1, -1], rss, n, dtype)
 
 
 def factorise(rows: Any) -> Factor:
     """The `Factor` of rows, or of a pair of arrays (X, y)."""
-    if isinstance(rows, tuple) and len(rows) == 2:
-        remedy = "pass (X, y) with X of shape (rows, features) and y of shape (rows,) or (rows, 1)"
-        X, y = floats(rows[0], "X", remedy=remedy), floats(rows[1], "y", remedy=remedy)
-        if X.ndim != 2 or y.size != len(X) or y.ndim > 2:
-            raise InvalidValueError(f"X of shape {X.shape} and y of shape {y.shape} do not match: {remedy}")
-        y = y.reshape(-1, 1)
-        return triangularise(((X[block], y[block]) for block in _blocks(len(X), X.shape[1])), X.shape[1])
-    if not (hasattr(rows, "features") and hasattr(rows, "take")):
-        raise InvalidTypeError(f"{type(rows).__name__} is neither rows nor (X, y): pass planted.rows(...) or (X, y)")
-    return triangularise((rows[block] for block in _blocks(len(rows), rows.features)), rows.features)
+    sample = sample_of(rows)
+    features = features_of(sample)
+    return triangularise(blocks(sample, features), features)
 
 
-def _blocks(n: int, features: int) -> Iterator[slice]:
-    step = max(BLOCK_ROWS, 4 * features)
-    return (slice(i, min(i + step, n)) for i in range(0, n, step))
-
-
-def least_squares(rows: Any) -> Estimate:
+def least_squares(rows: Any, y: Any = None) -> Estimate:
     """The exact least-squares fit with an intercept, in one pass and constant memory.
 
     Parameters
     ----------
     rows
-        Rows, read in blocks; or a pair (X, y) of arrays or tensors, shapes (rows, features) and (rows,) or (rows, 1).
+        Rows, read in blocks, or a loader of them; or a pair (X, y) of arrays, tensors or tables, shapes (rows,
+        features) and (rows,) or (rows, 1).
+    y
+        If `rows` is X alone: y.
 
     Returns
     -------
@@ -124,6 +114,8 @@ def least_squares(rows: Any) -> Estimate:
 
     Raises
     ------
+    InvalidTypeError
+        If it is neither rows nor (X, y).
     InvalidValueError
         If shapes do not match, values are not finite, or the rows do not determine the parameters.
 
@@ -134,5 +126,5 @@ def least_squares(rows: Any) -> Estimate:
     >>> estimate.w.round(2), round(estimate.b, 2)
     (array([ 2. , -3.4]), 4.2)
     """
-    beta = factorise(rows).solve()
+    beta = factorise(rows if y is None else (rows, y)).solve()
     return Estimate(beta[1:], float(beta[0]))

@@ -25,10 +25,12 @@ from planted._input import real
 from planted._learn.estimate import Estimate, as_estimate
 from planted._learn.factor import Factor, factorise
 from planted._learn.report import Parameter, Report
+from planted._learn.sample import Data, rows_in
+from planted._truth import LinearTruth
 from planted.errors import InvalidTypeError, InvalidValueError
 
 
-def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | None = None) -> Report:
+def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float | None = None) -> Report:
     """Say whether a learner found the truth that the rows were planted with.
 
     Parameters
@@ -75,14 +77,13 @@ def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | 
     """
     from scipy.special import chdtrc, chdtri
 
-    truth = getattr(rows, "truth", None)
-    if truth is None:
-        raise InvalidTypeError(f"{type(rows).__name__} has no truth to check against: pass rows made by planted")
+    sample = _sample(estimate, rows)
+    truth: LinearTruth = sample.truth
     learned = as_estimate(estimate)
     if learned.w.size != truth.w.size:
         raise InvalidValueError(
-            f"the estimate has {learned.w.size} weights, the rows have {truth.w.size} features: check it against "
-            "the rows that it was learned from"
+            f"the estimate has {_count(learned.w.size, 'weight')}, the rows have {_count(truth.w.size, 'feature')}: "
+            "pass (w, b) with one weight a feature, or the rows that it was learned from"
         )
     alpha = real(alpha, "alpha", minimum=0, remedy="use a rate between 0 and 1, such as alpha=0.001")
     if not 0 < alpha < 1:
@@ -92,10 +93,10 @@ def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | 
     if tolerance is not None:
         limit = real(tolerance, "tolerance", minimum=0, remedy="use a number of standard errors, such as 1.0")
 
-    factor = factorise(rows)
+    factor = factorise(sample)
     fit = factor.solve()
     planted = np.concatenate(([truth.b], truth.w))
-    sigma = _sigma(factor, truth.noise, rows.dtype)
+    sigma = _sigma(factor, truth.noise)
     statistic = (factor.length(fit - planted) / sigma) ** 2
     p_value = float(chdtrc(dof, statistic))
     distance = factor.length(learned.parameters - fit) / sigma
@@ -126,10 +127,34 @@ def check(estimate: Any, rows: Any, *, alpha: float = 0.001, tolerance: float | 
     )
 
 
-def _sigma(factor: Factor, noise: float, dtype: Any) -> float:
+def _sample(estimate: Any, data: Any) -> Any:
+    """The rows to check against, with their truth."""
+    rows = rows_in(data)
+    if rows is not None and getattr(rows, "truth", None) is not None:
+        return rows
+    kind = type(data).__name__
+    first = None if isinstance(estimate, (tuple, list)) else rows_in(estimate)
+    if first is not None and getattr(first, "truth", None) is not None:
+        raise InvalidTypeError(f"check takes the learner first, then its rows: planted.check({_short(data)}, rows)")
+    raise InvalidTypeError(
+        f"{kind} has no truth to check against: pass the rows themselves, as planted.regression(...) made them, or a "
+        "loader of them, and not their arrays"
+    )
+
+
+def _short(thing: Any) -> str:
+    """How someone may have written it."""
+    return "(w, b)" if isinstance(thing, (tuple, list)) else type(thing).__name__.lower()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _sigma(factor: Factor, noise: float) -> float:
     """The standard deviation of y about the truth: noise, rounding of y, and of the fit in float64."""
     typical = factor.response_norm / np.sqrt(factor.n)
-    rounding = float(np.finfo(dtype).eps) * typical / np.sqrt(12)
+    rounding = float(np.finfo(factor.dtype).eps) * typical / np.sqrt(12)
     computing = 4 * float(np.finfo(np.float64).eps) * typical * np.sqrt(factor.n)
     sigma = float(np.sqrt(noise**2 + rounding**2 + computing**2))
     return sigma or float(np.finfo(np.float64).tiny)

@@ -1,0 +1,213 @@
+"""Fitted models of scikit-learn and statsmodels: lines are read, whatever their columns' order; others are refused."""
+
+import numpy as np
+import pytest
+
+import planted
+from planted._learn.columns import order
+from planted.errors import InvalidTypeError, InvalidValueError
+
+ROWS = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=300, seed=714, dtype="float64")
+X, Y = ROWS.X, ROWS.y[:, 0]
+COUNTS = np.random.default_rng(0).poisson(np.exp(X @ [0.2, -0.3, 0.1]))
+LABELS = (Y + 4 * np.random.default_rng(1).normal(size=len(Y)) > 4.2).astype(float)
+NO_LINE = r"is not a line: what it predicts is not X w \+ b"
+
+
+def assert_right(learned):
+    """The least-squares fit, each weight in its place."""
+    report = planted.check(learned, ROWS)
+    assert report.passed
+    assert report.distance < 1e-4
+
+
+@pytest.fixture
+def pd(framework):
+    return framework("pandas")
+
+
+@pytest.fixture
+def table(pd):
+    """A function that makes a table of the features, named and ordered."""
+
+    def make(*names, columns=(0, 1, 2)):
+        return pd.DataFrame({name: X[:, j] for name, j in zip(names, columns, strict=True)})
+
+    return make
+
+
+@pytest.fixture
+def sm(framework):
+    framework("statsmodels")
+    import statsmodels.api as sm
+
+    return sm
+
+
+# ---- columns by name --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["x2", "x0", "x1"], [1, 2, 0]),
+        (["x3", "x1", "x2"], [1, 2, 0]),
+        (["X_2", "X_1"], [1, 0]),
+        (["w[1]", "w[0]"], [1, 0]),
+        ([1, 0], [1, 0]),
+        ([f"x{j}" for j in range(11, -1, -1)], list(range(11, -1, -1))),
+        (["x0", "x1", "x2"], None),
+        (["x1", "x2"], None),
+        (["size", "age"], None),
+        (["x2", "age"], None),
+        (["x7", "x9"], None),
+        (["lag1", "lag5"], None),
+        (["x"], None),
+    ],
+)
+def test_numbered_names_put_the_columns_into_order(names, places):
+    found = order(names)
+    assert (found if found is None else found.tolist()) == places
+
+
+@pytest.mark.parametrize("names", [["x3", "x0", "x1"], ["x5", "x2"], ["x1", "x1"], ["f2", "f1"], ["lag5", "lag1"]])
+def test_numbers_in_another_order_that_name_no_columns_of_ours_are_refused(names):
+    with pytest.raises(InvalidValueError, match=f"columns are {names[0]}, .* is not clear: name them x0 to x"):
+        order(names)
+
+
+# ---- statsmodels ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("x0", "x1", "x2"), ("x1", "x2", "x3"), (0, 1, 2)])
+@pytest.mark.parametrize("prepend", [True, False])
+def test_columns_in_another_order_are_matched_by_name(sm, table, names, prepend):
+    a, b, c = names
+    shuffled = table(c, a, b, columns=(2, 0, 1))
+    assert_right(sm.OLS(Y, sm.add_constant(shuffled, prepend=prepend)).fit())
+    assert_right(sm.OLS(Y, sm.add_constant(table(a, b, c), prepend=prepend)).fit())
+
+
+@pytest.mark.usefixtures("sm")
+def test_formulas_in_any_order(table):
+    import statsmodels.formula.api as smf
+
+    frame = table("x0", "x1", "x2").assign(y=Y)
+    results = smf.ols("y ~ x2 + x0 + x1", frame).fit()
+    assert_right(results)
+    assert_right(results.params)
+    assert_right(dict(results.params))
+    assert_right((results.params.drop("Intercept"), results.params["Intercept"]))
+    assert_right(smf.glm("y ~ x1 + x2 + x0", frame).fit())
+    assert planted.check(smf.ols("y ~ x2 + x0 + x1 - 1", frame).fit(), ROWS).parameters[-1].estimate == 0
+    for formula, term in (("np.exp(x0) + x1 + x2", r"np\.exp\(x0\)"), ("x0 + x1 + x0:x1", "x0:x1")):
+        with pytest.raises(InvalidTypeError, match=f"OLS was fitted to {term}, which is none of the rows' features"):
+            planted.check(smf.ols(f"y ~ {formula}", frame).fit(), ROWS)
+
+
+def test_names_of_somebodys_own_are_taken_in_order(sm, table):
+    assert_right(sm.OLS(Y, sm.add_constant(table("size", "age", "tax"))).fit())
+    assert_right(sm.OLS(Y, sm.add_constant(X)).fit())
+    with pytest.raises(
+        InvalidValueError, match=r"columns are f2, f0, f1, .* pass \(w, b\) with the weights in the order"
+    ):
+        planted.check(sm.OLS(Y, sm.add_constant(table("f2", "f0", "f1", columns=(2, 0, 1)))).fit(), ROWS)
+
+
+def test_every_statistical_model_that_is_a_line(sm):
+    design = sm.add_constant(X)
+    for model in (sm.OLS, sm.WLS, sm.GLS, sm.GLM):
+        assert_right(model(Y, design).fit())
+    for model in (sm.RLM, sm.QuantReg):
+        assert planted.check(model(Y, design).fit(), ROWS).passed
+    assert_right(sm.OLS(Y, np.column_stack([X, np.full(len(X), 2.0)])).fit())  # the intercept is twice its parameter
+
+
+def test_statistical_models_that_are_no_line(sm):
+    design, families = sm.add_constant(X), sm.families
+    for model in (
+        sm.Logit(LABELS, design),
+        sm.Probit(LABELS, design),
+        sm.Poisson(COUNTS, design),
+        sm.GLM(COUNTS, design, family=families.Poisson()),
+        sm.GLM(LABELS, design, family=families.Binomial()),
+        sm.GLM(np.exp(Y / 10), design, family=families.Gaussian(families.links.Log())),
+    ):
+        results = model.fit() if isinstance(model, sm.GLM) else model.fit(disp=0)
+        with pytest.raises(InvalidTypeError, match=f"{type(model).__name__} {NO_LINE}"):
+            planted.check(results, ROWS)
+
+
+# ---- scikit-learn -----------------------------------------------------------------------------------------------
+
+
+def test_models_fitted_to_tables_in_any_order(sklearn, table):
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    shuffled = table("x2", "x0", "x1", columns=(2, 0, 1))
+    for model in (LinearRegression(), make_pipeline(StandardScaler(), LinearRegression())):
+        assert_right(model.fit(shuffled, Y))
+        assert_right(model.fit(table("size", "age", "tax"), Y))
+
+
+def test_pipelines_and_whatever_else_is_a_line_in_the_rows_own_features(sklearn):
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.linear_model import LinearRegression, Ridge, TweedieRegressor
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    for model in (
+        make_pipeline(StandardScaler(), LinearRegression()),
+        TransformedTargetRegressor(LinearRegression(), transformer=StandardScaler()),
+        GridSearchCV(Ridge(), {"alpha": [1e-9, 1e-8]}),
+        LinearRegression(),
+    ):
+        assert_right(model.fit(X, Y))
+    scaled = make_pipeline(StandardScaler(), LinearRegression()).fit(X.astype("float32"), Y.astype("float32"))
+    assert planted.check(scaled, ROWS).distance < 0.01
+    assert planted.check(TweedieRegressor(power=0, alpha=0, tol=1e-8).fit(X, Y), ROWS).passed
+    bare = LinearRegression(fit_intercept=False).fit(X, Y)
+    assert planted.check(bare, ROWS).parameters[-1].estimate == 0
+
+
+def test_models_that_are_no_line(sklearn):
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, RidgeClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+
+    for model, y in (
+        (LogisticRegression(), LABELS),
+        (RidgeClassifier(), LABELS),
+        (PoissonRegressor(), COUNTS),
+        (make_pipeline(PolynomialFeatures(2), LinearRegression()), Y),
+        (TransformedTargetRegressor(LinearRegression(), func=np.exp, inverse_func=np.log), Y),
+        (RandomForestRegressor(3, random_state=0), Y),
+    ):
+        with (
+            np.errstate(invalid="ignore", divide="ignore"),
+            pytest.raises(InvalidTypeError, match=f"{type(model).__name__} {NO_LINE}"),
+        ):
+            planted.check(model.fit(X, y), ROWS)
+
+
+def test_models_without_a_fit_or_with_several_outputs(sklearn):
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model, pipeline = LinearRegression(), make_pipeline(StandardScaler(), LinearRegression())
+    for each in (model, pipeline):
+        with pytest.raises(InvalidValueError, match=r"has not been fitted: call its fit\(X, y\) before"):
+            planted.check(each, ROWS)
+    with pytest.raises(InvalidTypeError, match="LinearRegression is a class, not an estimate"):
+        planted.check(LinearRegression, ROWS)
+    both = np.column_stack([Y, Y])
+    with pytest.raises(InvalidValueError, match="of the several outputs of LinearRegression pass one"):
+        planted.check(model.fit(X, both), ROWS)
+    with pytest.raises(InvalidValueError, match="Pipeline predicts 2 numbers for a row: of its several outputs pass"):
+        planted.check(pipeline.fit(X, both), ROWS)
