@@ -106,7 +106,7 @@ class _TensorRows:
 
 def _tensors_at(tensors: Sequence[torch.Tensor], indices: Any) -> _TensorRows:
     equally_long(tensors)
-    return _TensorRows([tensor[indices] for tensor in tensors])
+    return _TensorRows([torch.as_tensor(tensor)[indices] for tensor in tensors])
 
 
 class DataModule(TensorDataModule):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted.errors import DivergedError, MissingDependencyError, MissingFrameworkError
+from planted.errors import DivergedError, MissingDependencyError, MissingFrameworkError, TooLargeError
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,9 @@ def data(case, d2l):
     return d2l.SyntheticRegressionData(w=case.tensor([2, -3.4]), b=4.2)
 
 
+ARGUMENTS = {"w", "b", "noise", "num_train", "num_val", "batch_size", "seed", "fresh", "streaming", "drop_last"}
+
+
 def joined(case, batches, part=0):
     return np.concatenate([case.numpy(batch[part]) for batch in batches])
 
@@ -266,7 +269,7 @@ def test_the_data_are_those_of_the_contract(case, d2l, data):
     assert case.is_tensor(data.y)
     assert (X.shape, X.dtype, y.shape, y.dtype) == ((2000, 2), np.float32, (2000, 1), np.float32)
     assert (data.noise, data.num_train, data.num_val, data.batch_size, data.b) == (0.01, 1000, 1000, 32, 4.2)
-    assert set(data.hparams) == {"w", "b", "noise", "num_train", "num_val", "batch_size", "seed", "fresh"}
+    assert set(data.hparams) == ARGUMENTS
     assert (tuple(data.X[0].shape), tuple(data.y[0].shape)) == ((2,), (1,))
     same = planted.regression(np.array([2, -3.4], np.float32), 4.2, noise=0.01, n=2000)
     np.testing.assert_array_equal(X, same.X)
@@ -304,6 +307,120 @@ def test_streaming_data_are_new_each_epoch(case, d2l):
     epochs = [joined(case, data.train_dataloader()) for _ in range(3)]
     assert len({tuple(x) for X in epochs for x in X}) == 300
     np.testing.assert_array_equal(joined(case, data.val_dataloader()), case.numpy(data.X)[100:])
+
+
+def test_streaming_is_the_readers_word_for_fresh(case, d2l):
+    """As the exercise's notebook types it."""
+    data = d2l.SyntheticRegressionData(
+        w=case.tensor([2.0, -3.4]), b=4.2, noise=0.01, num_train=1000, num_val=1000, batch_size=32, streaming=True
+    )
+    X, y = next(iter(data.train_dataloader()))
+    assert (tuple(X.shape), tuple(y.shape)) == ((32, 2), (32, 1))
+    fresh = d2l.SyntheticRegressionData(w=case.tensor([2.0, -3.4]), b=4.2, fresh=True)
+    next(iter(fresh.train_dataloader()))
+    np.testing.assert_array_equal(joined(case, data.train_dataloader()), joined(case, fresh.train_dataloader()))
+    assert data.streaming is data.fresh is fresh.streaming is fresh.fresh is True
+    with pytest.raises(TypeError, match="streaming=1 must be True or False"):
+        d2l.SyntheticRegressionData([2.0], 4.2, streaming=1)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_the_last_batch_is_dropped_in_training(case, d2l, streaming):
+    """The first exercise: of 1000 rows in batches of 32, 31 batches are whole."""
+    data = d2l.SyntheticRegressionData(w=case.tensor([2, -3.4]), b=4.2, drop_last=True, streaming=streaming)
+    assert (len(data.train_dataloader()), len(data.val_dataloader())) == (31, 32)
+    assert {len(X) for X, _ in data.train_dataloader()} == {32}
+    data.drop_last = False
+    assert len(data.train_dataloader()) == 32
+
+
+def test_a_loader_of_tensors_drops_the_last_batch(case, d2l):
+    """As the exercise's notebook has it, `drop_last=train`; unsaid, the module's own `drop_last` holds for training."""
+
+    class Own(d2l.DataModule):
+        def __init__(self, batch_size=7, drop_last=False):
+            super().__init__()
+            self.save_hyperparameters()
+            self.X = case.tensor(np.zeros((20, 2), np.float32))
+
+        def get_dataloader(self, train):
+            return self.get_tensorloader((self.X,), train, drop_last=train)
+
+    assert (len(Own().train_dataloader()), len(Own().val_dataloader())) == (2, 3)
+    own = Own(drop_last=True)
+    assert [len(own.get_tensorloader((own.X,), train)) for train in (True, False)] == [2, 3]
+
+
+def test_more_rows_than_memory_are_computed_batch_by_batch(case, d2l, monkeypatch):
+    """The second exercise; and the batches are those of tensors, in the same order."""
+    data = d2l.SyntheticRegressionData(w=case.tensor([2, -3.4]), b=4.2, num_train=10**12)
+    X, y = next(iter(data.train_dataloader()))
+    assert (tuple(X.shape), tuple(y.shape), len(data.train_dataloader())) == ((32, 2), (32, 1), 31_250_000_000)
+    with pytest.raises(planted.PlantedError, match="memory"):
+        _ = data.X
+    small = {train: d2l.SyntheticRegressionData([2.0, -3.4], 4.2, num_train=70, num_val=40) for train in (True, False)}
+
+    def too_large(self):
+        raise TooLargeError
+
+    monkeypatch.setattr(type(small[True]), "X", property(too_large))
+    without = [joined(case, data.get_dataloader(train)) for train, data in small.items() for _ in range(2)]
+    monkeypatch.undo()
+    small = {train: d2l.SyntheticRegressionData([2.0, -3.4], 4.2, num_train=70, num_val=40) for train in (True, False)}
+    for expected, train in zip(without, (True, True, False, False), strict=True):
+        np.testing.assert_array_equal(joined(case, small[train].get_dataloader(train)), expected)
+
+
+def test_what_readers_try(case, d2l):
+    """Weights as a column or in integers of a list, no noise, few rows; another batch size afterwards; a subclass."""
+    Data = d2l.SyntheticRegressionData
+    expected = case.numpy(Data([2.0, -3.4], 4.2).X)
+    for w in (case.tensor([[2], [-3.4]]), [[2.0], [-3.4]], np.array([2, -3.4])):
+        data = Data(w=w, b=4.2)
+        assert (tuple(data.X.shape), tuple(data.y.shape)) == ((2000, 2), (2000, 1))
+        np.testing.assert_array_equal(case.numpy(data.X), expected)
+    data = Data(w=[2, -3], b=4, noise=0)
+    y = case.numpy(data.X).astype(np.float64) @ [2, -3] + 4
+    np.testing.assert_allclose(case.numpy(data.y).ravel(), y, rtol=1e-5, atol=1e-5)
+    few = Data([2.0, -3.4], case.tensor(4.2), num_train=10, num_val=3)
+    (batch,) = few.train_dataloader()
+    assert tuple(batch[0].shape) == (10, 2)
+    assert (len(few.train_dataloader()), len(few.val_dataloader())) == (1, 1)
+    few.batch_size = 4
+    assert [len(X) for X, _ in few.train_dataloader()] == [4, 4, 2]
+    few.num_train = 8
+    assert [len(X) for X, _ in few.train_dataloader()] == [4, 4]
+    assert [len(X) for X, _ in few.val_dataloader()] == [4, 1]
+    first, second = (case.numpy(next(iter(few.train_dataloader()))[0]) for _ in range(2))
+    assert not np.array_equal(first, second)
+    assert repr(few).startswith("SyntheticRegressionData(<rows: 13 of ")
+
+    class Mine(Data):
+        def __init__(self, w, b, extra=3):
+            super().__init__(w, b, num_train=100)
+            self.save_hyperparameters()
+
+    mine = Mine([2.0, -3.4], 4.2)
+    assert mine.hparams == {"w": [2.0, -3.4], "b": 4.2, "extra": 3}
+    assert len(mine.train_dataloader()) == 4
+
+
+def test_what_readers_try_in_vain(case, d2l):
+    """Each is told what to write instead."""
+    data = d2l.SyntheticRegressionData([2.0, -3.4], 4.2)
+    module = d2l.DataModule()
+    for call, message in (
+        (lambda: data[0], r"use data\.X\[0\] and data\.y\[0\]"),
+        (lambda: next(iter(list(data))), r"use data\.X\[0\].*data\.train_dataloader"),
+        (lambda: data.train_dataloader()[0], r"use a for loop or next\(iter\(loader\)\)"),
+        (lambda: data.get_tensorloader(data.X, True), r"one array of shape \(2000, 2\): pass them in a tuple"),
+        (lambda: module.get_tensorloader((data.X,), True), "DataModule has no batch_size: set self.batch_size"),
+        (lambda: type(data)(2.0, 4.2), r"w has shape \(\); it must be a vector"),
+        (lambda: type(data)(2, 4.2), r"w has shape \(\); it must be a vector"),
+        (lambda: type(data)([[2.0, 1.0], [1.0, 2.0]], 4.2), r"w has shape \(2, 2\); it must be a vector"),
+    ):
+        with pytest.raises(planted.PlantedError, match=message):
+            call()
 
 
 @pytest.mark.filterwarnings("ignore:ndarray.as_in_context:DeprecationWarning")  # MXNet's own, of itself

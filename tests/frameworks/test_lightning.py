@@ -224,3 +224,34 @@ def test_the_class_is_lightnings_and_can_be_pickled(pipes, lightning):
     assert Class is pipes.LightningDataModule
     assert pickle.loads(pickle.dumps(Class)) is Class
     assert issubclass(Class, lightning.LightningDataModule)
+
+
+@quiet
+def test_batches_may_be_dicts(torch, pipes, lightning, trainer):
+    """`fields=("x", "y")`: for training and for validation, with the same rows in the same order."""
+    train, val = parts()
+    trained, validated = [], []
+
+    class Model(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def training_step(self, batch):
+            trained.append(batch)
+            return torch.nn.functional.mse_loss(self.layer(batch["x"]), batch["y"])
+
+        def validation_step(self, batch):
+            validated.append(batch)
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.03)
+
+    data = pipes.LightningDataModule(train, val, fields=("x", "y"))
+    assert (len(data.train_dataloader()), len(data.val_dataloader())) == (32, 7)
+    trainer(1, num_sanity_val_steps=0).fit(Model(), data)
+    assert {tuple(batch) for batch in trained + validated} == {("x", "y")}
+    assert equal([batch.values() for batch in trained], planted.Loader(train, 32).read(0))
+    assert equal([batch.values() for batch in validated], planted.Loader(val, 32, shuffle=False))
+    with pytest.raises(ValueError, match=r"fields=\('x',\) are 1 names, and a batch has 2 parts"):
+        pipes.LightningDataModule(train, val, fields=("x",))

@@ -431,6 +431,55 @@ def test_what_is_not_a_loader_of_tensors_is_refused(pipes):
     assert repr(dataset) == f"IterableDataset({loader_of(rows)!r})"
 
 
+# ---- dicts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=forks)])
+def test_rows_and_batches_may_be_dicts(pipes, DataLoader, workers):
+    """`fields=("x", "y")`, as the trainers want it that pass a batch on by its names."""
+    rows = rows_of()
+    dataset = pipes.Dataset(rows, fields=("x", "y"))
+    assert {name: part.tolist() for name, part in dataset[3].items()} == {
+        "x": rows[3].X.tolist(),
+        "y": rows[3].y.tolist(),
+    }
+    for batch, wanted in zip(
+        DataLoader(dataset, 32, num_workers=workers), planted.Loader(rows, 32, shuffle=False), strict=True
+    ):
+        assert list(batch) == ["x", "y"]
+        assert equal([batch.values()], [wanted])
+    loader = loader_of(rows, with_index=True)
+    dataset = pipes.IterableDataset(loader, fields=["features", "labels", "number"])
+    batches = list(DataLoader(dataset, batch_size=None, num_workers=workers))
+    assert {tuple(batch) for batch in batches} == {("features", "labels", "number")}
+    assert equal([batch.values() for batch in batches], loader.read(0))
+    mapped = pipes.IterableDataset(loader_of(rows).map(lambda X, y: (X, y)), fields=("x", "y"))
+    assert equal([batch.values() for batch in mapped], loader_of(rows).read(0))
+
+
+def test_names_that_do_not_fit_are_refused(pipes):
+    """When the dataset is made, where the parts are known; of a pipeline, with its first batch."""
+    rows, loader = rows_of(), loader_of(rows_of())
+    for fields, kind, message in (
+        (("x",), ValueError, r"fields=\('x',\) are 1 names, and a batch has 2 parts"),
+        (("x", "y", "z"), ValueError, r"fields=\('x', 'y', 'z'\) are 3 names, and a batch has 2 parts"),
+        (("x", "x"), ValueError, "must be different names"),
+        ("xy", TypeError, r"fields='xy' must be a sequence of names: use fields=\('x', 'y'\)"),
+        ((1, 2), TypeError, "must be a sequence of names"),
+        (True, TypeError, "must be a sequence of names"),
+    ):
+        for make in (lambda f: pipes.Dataset(rows, fields=f), lambda f: pipes.IterableDataset(loader, fields=f)):
+            with pytest.raises(kind, match=message) as error:
+                make(fields)
+            assert isinstance(error.value, planted.PlantedError)
+    with pytest.raises(ValueError, match="3 names, and a batch has 2 parts"):
+        next(iter(pipes.IterableDataset(planted.Pipeline(loader), fields=("x", "y", "z"))))
+    with pytest.raises(TypeError, match=r"name the parts of a tuple such as .* not of a int"):
+        next(iter(pipes.IterableDataset(planted.Pipeline([1, 2]), fields=("x",))))
+    empty = pipes.Dataset(rows_of(0), fields=("x", "y"))
+    assert list(empty[[]]) == ["x", "y"]
+
+
 # ---- Accelerate -------------------------------------------------------------------------------------------------
 
 accelerated = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")

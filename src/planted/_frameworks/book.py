@@ -9,17 +9,17 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import floats, integer, to_numpy
+from planted._input import flag, floats, integer, length, to_numpy, vector
 from planted._loader import Loader
 from planted._pipeline import Arrays
 from planted._rows import ComputedRows, regression
 from planted._types import Framework as FrameworkName
-from planted.errors import InvalidTypeError
+from planted.errors import InvalidTypeError, InvalidValueError, TooLargeError
 
 
 def add_to_class(Class: type) -> Callable[[Any], None]:
@@ -147,7 +147,9 @@ class TensorDataModule(DataModule):
     framework: ClassVar[Framework]
     batch_size: int
 
-    def get_tensorloader(self, tensors: Sequence[Any], train: bool, indices: Any = slice(0, None)) -> Loader:
+    def get_tensorloader(
+        self, tensors: Sequence[Any], train: bool, indices: Any = slice(0, None), *, drop_last: bool | None = None
+    ) -> Loader:
         """A loader over tensors of equal length: shuffled for training, in fixed order otherwise.
 
         Parameters
@@ -159,6 +161,9 @@ class TensorDataModule(DataModule):
             module is the next epoch.
         indices
             Which examples: a slice, or anything that indexes an array.
+        drop_last
+            Whether an incomplete last batch is dropped. If it is not said, the training loader does what
+            ``self.drop_last`` says, where there is one, and the other keeps it.
 
         Returns
         -------
@@ -167,12 +172,30 @@ class TensorDataModule(DataModule):
 
         Raises
         ------
-        InvalidValueError
-            If the tensors are not equally long, or have no examples' axis.
+        InvalidTypeError, InvalidValueError
+            If there is one array and no tuple of them, they are not equally long, or have no examples' axis; if the
+            module has no `batch_size`.
         """
-        seed = getattr(self, "seed", 0)
+        if hasattr(tensors, "shape"):
+            raise InvalidTypeError(
+                f"tensors is one array of shape {tuple(tensors.shape)}: pass them in a tuple, such as (self.X, self.y)"
+            )
+        if not hasattr(self, "batch_size"):
+            raise InvalidValueError(
+                f"{type(self).__name__} has no batch_size: set self.batch_size, or make it an argument of __init__ and "
+                "call self.save_hyperparameters() there"
+            )
         source = self.framework.source(tensors, indices)
-        loader = Loader(source, self.batch_size, shuffle=train, seed=seed, framework=self.framework.name)
+        if drop_last is None:
+            drop_last = bool(train) and getattr(self, "drop_last", False)
+        loader = Loader(
+            source,
+            self.batch_size,
+            shuffle=bool(train),
+            seed=getattr(self, "seed", 0),
+            drop_last=drop_last,
+            framework=self.framework.name,
+        )
         return self._continued(loader) if train else loader
 
     def _continued(self, loader: Loader) -> Loader:
@@ -196,6 +219,13 @@ class SyntheticData(TensorDataModule):
     rows: ComputedRows
     w: Any
     b: Any
+    noise: float
+    num_train: int
+    num_val: int
+    seed: int
+    fresh: bool
+    streaming: bool
+    drop_last: bool
 
     def __init__(
         self,
@@ -207,7 +237,9 @@ class SyntheticData(TensorDataModule):
         batch_size: int = 32,  # noqa: ARG002 -- saved with the others
         *,
         seed: int = 0,
-        fresh: bool = False,  # noqa: ARG002
+        fresh: bool = False,
+        streaming: bool = False,
+        drop_last: bool = False,
     ) -> None:
         """Plant the truth; no row is made yet.
 
@@ -225,8 +257,11 @@ class SyntheticData(TensorDataModule):
             Rows in a minibatch; read when a loader is asked for.
         seed
             Of the rows and of their order; the same seed gives the same data.
-        fresh
-            Whether training reads new rows in every epoch, computed on the fly; validation keeps its own.
+        fresh, streaming
+            Whether training reads new rows in every epoch, computed on the fly; validation keeps its own. Two words for
+            the same: `fresh` is planted's, `streaming` that of the book's readers.
+        drop_last
+            Whether the training loader drops an incomplete last batch; the validation loader keeps it.
 
         Raises
         ------
@@ -236,14 +271,18 @@ class SyntheticData(TensorDataModule):
         super().__init__()
         integer(num_train, "num_train", minimum=0, remedy="use a number of rows, such as 1000")
         integer(num_val, "num_val", minimum=0, remedy="use a number of rows, such as 1000")
+        fresh = streaming = flag(fresh, "fresh") | flag(streaming, "streaming")
+        drop_last = flag(drop_last, "drop_last")
         w = self._weights(w)
         self.save_hyperparameters()
         self.rows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
 
     def _weights(self, w: Any) -> Any:
         """The weights as a tensor."""
-        if isinstance(w, (list, tuple, np.ndarray)):
-            weights = floats(w, "w", remedy="use finite weights, one a feature, such as [2.0, -3.4]")
+        if isinstance(w, (list, tuple, int, float, np.ndarray, np.number)):
+            remedy = "use finite weights, one a feature, such as [2.0, -3.4]"
+            vector(w, "w", remedy=remedy)  # refuses what is none
+            weights = floats(w, "w", remedy=remedy)
             return self.framework.tensor(weights.astype(np.float32))
         refuse_integers(w, self.framework)
         return w
@@ -264,10 +303,36 @@ class SyntheticData(TensorDataModule):
 
     def get_dataloader(self, train: bool) -> Any:
         """The loader: training rows in random order, validation rows in fixed order."""
-        num_train, num_val, batch_size = self.hparams["num_train"], self.hparams["num_val"], self.batch_size
-        if train and self.hparams["fresh"]:
-            rows, _ = self.rows.split(num_train, num_val)
-            seed = self.hparams["seed"]
-            return self._continued(Loader(rows, batch_size, seed=seed, framework=self.framework.name, fresh=True))
-        i = slice(0, num_train) if train else slice(num_train, None)
-        return self.get_tensorloader((self.X, self.y), train, i)
+        if train and self.fresh:
+            return self._computed(train, fresh=True)
+        try:
+            tensors = self.X, self.y
+        except TooLargeError:  # the same batches, computed one by one
+            return self._computed(train)
+        i = slice(0, self.num_train) if train else slice(self.num_train, None)
+        return self.get_tensorloader(tensors, train, i)
+
+    def __getitem__(self, index: object) -> NoReturn:
+        """Refused, with what to write instead."""
+        raise InvalidTypeError(
+            f"{type(self).__name__} is no list of rows: use data.X[0] and data.y[0], or data.rows[0] for both; for "
+            "minibatches data.train_dataloader() and data.val_dataloader()"
+        )
+
+    def __repr__(self) -> str:
+        """Its rows, and how many of them are for training."""
+        return f"{type(self).__name__}({self.rows!r}, num_train={self.num_train}, batch_size={self.batch_size})"
+
+    def _computed(self, train: bool, *, fresh: bool = False) -> Loader:
+        """A loader of rows that are computed on demand."""
+        parts = self.rows.split(self.num_train, length(self.rows) - self.num_train)
+        loader = Loader(
+            parts[0 if train else 1],
+            self.batch_size,
+            shuffle=bool(train),
+            seed=self.seed,
+            drop_last=bool(train) and self.drop_last,
+            framework=self.framework.name,
+            fresh=fresh,
+        )
+        return self._continued(loader) if train else loader

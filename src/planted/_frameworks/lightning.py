@@ -3,9 +3,10 @@
 This file imports Lightning, which takes seconds and few have; so the face offers its class lazily.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from planted._frameworks.fields import field_names, named, parts_of
 from planted._input import rows_like
 from planted._loader import Loader
 from planted.errors import MissingDependencyError
@@ -16,6 +17,23 @@ except ImportError as error:
     raise MissingDependencyError("LightningDataModule needs Lightning: pip install lightning") from error
 
 
+class _NamedLoader:
+    """A loader whose batches are dicts."""
+
+    def __init__(self, loader: Loader, fields: Sequence[str]) -> None:
+        self.loader = loader
+        self._fields = fields
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (named(self._fields, batch) for batch in self.loader)
+
+    def __repr__(self) -> str:
+        return repr(self.loader)
+
+
 class _TrainingLoader:
     """A loader as a Lightning trainer reads it: always the trainer's own epoch, whoever else asked for an iterator.
 
@@ -23,9 +41,10 @@ class _TrainingLoader:
     it asks for a new loader from time to time, and with `limit_train_batches` it leaves an epoch early.
     """
 
-    def __init__(self, loader: Loader, trainer: Any) -> None:
+    def __init__(self, loader: Loader, trainer: Any, fields: Sequence[str] | None) -> None:
         self.loader = loader
         self._trainer = trainer
+        self._fields = fields
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -34,7 +53,8 @@ class _TrainingLoader:
         trainer = self._trainer
         if trainer is not None and trainer.training and self.loader.epoch != trainer.current_epoch:
             self.loader.set_epoch(trainer.current_epoch)
-        yield from self.loader
+        for batch in self.loader:
+            yield named(self._fields, batch)
 
     def state_dict(self) -> dict[str, Any]:
         """Lightning saves it with the loop, and asks for it to know that an epoch can be resumed."""
@@ -67,6 +87,8 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
         Whether an incomplete last batch of the training rows is dropped.
     fresh
         Whether each epoch trains on new rows, computed on the fly.
+    fields
+        Names, such as ``("x", "y")``: batches are then dicts ``{"x": X, "y": y}``, not tuples (X, y).
 
     Raises
     ------
@@ -101,6 +123,7 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
         seed: int = 0,
         drop_last: bool = False,
         fresh: bool = False,
+        fields: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.train = rows_like(train, "train")
@@ -109,21 +132,23 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
         self.seed = seed
         self.drop_last = drop_last
         self.fresh = fresh
+        self.fields = None if fields is None else field_names(fields, parts_of(self.train))
         self._resumed: _TrainingLoader | None = None
         self._training = self._train_loader()  # a bad argument is refused here, not by the trainer
         if val is None:  # for the trainer it is then not defined, and nothing is validated
             self.__dict__["val_dataloader"] = super().val_dataloader
 
     def train_dataloader(self) -> Any:
-        """Batches (X, y) of the training rows; each ``for`` is the next epoch, or the trainer's."""
+        """Batches of the training rows; each ``for`` is the next epoch, or the trainer's."""
         self._training, self._resumed = self._resumed or self._train_loader(), None
         return self._training
 
     def val_dataloader(self) -> Any:
-        """Batches (X, y) of the validation rows, the same each time; an empty list if there are no such rows."""
+        """Batches of the validation rows, the same each time; an empty list if there are no such rows."""
         if self.val is None:
             return []
-        return Loader(self.val, self.batch_size, shuffle=False, framework="torch", **self._rank())
+        loader = Loader(self.val, self.batch_size, shuffle=False, framework="torch", **self._rank())
+        return loader if self.fields is None else _NamedLoader(loader, self.fields)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training is; a trainer puts it into its checkpoints."""
@@ -152,7 +177,7 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
             framework="torch",
             **self._rank(),
         )
-        return _TrainingLoader(loader, self.trainer)
+        return _TrainingLoader(loader, self.trainer, self.fields)
 
     def _rank(self) -> dict[str, Any]:
         trainer = self.trainer
