@@ -1,6 +1,8 @@
 """Streams without a fault pass; and the report says what was found."""
 
+import dataclasses
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -92,6 +94,44 @@ def test_the_report_is_plain_data():
     assert repr(audit(LOADER, ROWS)) == "<Audit: passed, 1_000 rows, each once, like a full shuffle>"
     assert repr(audit([(X[:9], Y[:9])], ROWS.split(9)[0])) == "<Audit: passed, 9 rows, each once, in order>"
     assert audit([(X[8::-1], Y[8::-1])], ROWS.split(9)[0]).mixing == "too few rows to tell"
+
+
+def test_a_notebook_shows_the_findings_and_the_verdict():
+    stream = Stream()
+    flip_a_bit(stream), drop(stream)
+    report = audit(stream.batches(), ROWS, shuffled=True)
+    shown = report._repr_html_()
+    assert re.search(r"<th[^>]*>missing</th><td[^>]*>3 rows: ", shown)
+    assert "<p><b>FAILED</b></p><ul><li>3 rows are missing: " in shown
+    for tag in ("table", "tr", "td", "th", "ul", "li", "p", "b"):
+        assert len(re.findall(f"<{tag}[ >]", shown)) == shown.count(f"</{tag}>")
+    assert audit(LOADER, ROWS)._repr_html_().endswith("</table><p><b>PASSED</b></p>")
+    spoilt = dataclasses.replace(report, failures=("a < b & c",))
+    assert "<li>a &lt; b &amp; c</li>" in spoilt._repr_html_()
+
+
+def test_numbers_are_rounded_for_people():
+    """At most three digits after the point, but for counts."""
+    batches = [(X[part], Y[part]) for part in np.array_split(np.arange(N), 30)]
+    text = str(audit([*batches[15:], *batches[:15]], ROWS, epochs=2, shuffled=True))
+    assert "variance of means" in text
+    assert max(len(digits) for digits in re.findall(r"\d+\.(\d+)", text)) <= 6
+    assert not re.search(r"\d\.\d*[1-9]\d{3}", text)
+
+
+OLD_REPORT = (  # of 9 rows of which the first is missing, as version 0.1.0 wrote it before there was a transformation
+    b"\x80\x02cplanted._audit.report\nAudit\nq\x00)\x81q\x01]q\x02(\x89K\tcplanted._audit.report\nEpoch\nq\x03)\x81q\x04]q\x05("
+    b"K\x00K\x08K\x01K\x08K\x01\x86q\x06\x85q\x07K\x08\x88cplanted._audit.report\nRowFault\nq\x08)\x81q\t]q\n(X\x07\x00\x00\x00missingq"
+    b"\x0bK\x01K\x00\x85q\x0cX\x00\x00\x00\x00q\reb\x85q\x0e\x88)X\x07\x00\x00\x00float64q\x0f\x89eb\x85q\x10)))G?PbM\xd2\xf1\xa9"
+    b"\xfcG?PbM\xd2\xf1\xa9\xfcX\x10\x00\x00\x001 row is missingq\x11\x85q\x12eb."
+)
+
+
+def test_a_report_of_before_there_was_a_transformation_is_read():
+    report = pickle.loads(OLD_REPORT)
+    assert repr(report) == "<Audit: FAILED, 9 rows, 1 missing, in order>"
+    assert report.transformation == report.epochs[0].transformation == ()
+    assert report.to_dict()["transformation"] == []
 
 
 def test_the_page_explains_what_a_report_says():

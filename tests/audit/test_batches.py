@@ -39,6 +39,10 @@ FORMS = {
     "lists of numbers": lambda: np.arange(N).reshape(50, 20).tolist(),
     "tuples of numbers": lambda: zip(range(0, N, 2), range(1, N, 2), strict=True),
     "numbers in mappings": lambda: ({"index": i} for i in np.array_split(np.arange(N), 30)),
+    "mappings with other words": lambda: ({"data": X, "target": y, "id": i} for i, (X, y) in enumerate(LOADER)),
+    "mappings of columns": lambda: ({"x0": X[:, 0], "x1": X[:, 1], "y": y} for X, y in LOADER),
+    "tuples of X alone": lambda: ([X] for X, _ in LOADER),
+    "planted's batches": lambda: [ROWS[:500], ROWS[500:]],
     "empty ones in between": lambda: ((X[:k], y[:k]) for X, y in LOADER for k in (0, 32, 0)),
     "a function": lambda: LOADER.read,
     "unsigned numbers": lambda: ((X, y, i.astype(np.uint16)) for X, y, i in planted.Loader(ROWS, with_index=True)),
@@ -97,14 +101,27 @@ def test_batches_in_memory_that_is_written_again_are_read_in_time():
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        ([(X[:, :1], Y)], r"batch 0: X has shape \(1000, 1\), and rows have 2 features: pass unpack="),
+        (
+            [(X[:, 1:], Y)],
+            r"batch 0: X has shape \(1000, 1\), and rows have 2 features; column by column it is X\[1\]: pass unpack=",
+        ),
+        (
+            [(np.hstack([np.ones((N, 1)), X]), Y)],
+            r"features; column by column it is 1 in every row, X\[0\], X\[1\]: pass",
+        ),
+        ([(np.hstack([X, X[:, :1]]), Y)], r"features; column by column it is X\[0\], X\[1\], X\[0\]: pass"),
+        ([(np.hstack([X, Y]), Y)], r"features; column by column it is X\[0\], X\[1\], y: pass"),
+        ([(Y, X)], r"features; column by column it is y: pass"),
+        ([(X.T, Y)], r"X has shape \(2, 1000\), and rows have 2 features; it may be transposed: pass"),
+        ([(np.ones((N, 3)) * np.arange(N)[:, np.newaxis], Y)], r"and rows have 2 features: pass"),
+        ([(X, Y, ["a"] * N)], r"row numbers are <U1; they must be integers: if the third part .* batch: batch\[:2\]"),
         ([(X, Y[1:])], "batch 0: it has 1000 rows of X and 999 values of y"),
         ([(X, Y, [1, 2])], "batch 0: it has 1000 rows and 2 row numbers"),
         ([(X, Y, Y)], "batch 0: row numbers are float32; they must be integers"),
         ([(X, Y), (X, Y, np.arange(N))], "batch 1: it holds X and y and row numbers, those before it X and y"),
         ([{"image": X, "y": Y}], r"batch 0: it has the keys \['image', 'y'\], none of which is 'X'"),
         ([(X, Y, 3, 4)], r"batch 0: it is a tuple of 4 parts \(ndarray, ndarray, int, int\)"),
-        ([([[1, 2], [3]], [1, 2])], "batch 0: X (is not an array of numbers|holds object values)"),
+        ([([[1, 2], [3]], [1, 2])], "batch 0: X is not an array, but lists of unequal length"),
         ([[1.0, [2.0]]], "batch 0: it is a list, in which X and y cannot be told apart"),
         ([(X.astype(str), Y)], "batch 0: X holds <U32 values; they must be real numbers"),
         (["a text"], "batch 0: it is a str, in which X and y cannot be told apart"),
@@ -146,6 +163,95 @@ def test_bad_settings_are_refused_before_anything_is_read():
             audit(batches, ROWS, ranks=ranks, epochs=2)
     with pytest.raises(InvalidValueError, match=r"are more than the 2\^31 - 1 that an audit can count"):
         audit(LOADER, planted.regression([1.0], n=2**31))
+
+
+def test_arguments_in_another_order_or_of_another_kind_are_told():
+    for batches, rows, message in [
+        (ROWS, LOADER, "the arguments are in the other order: planted.audit(batches, rows)"),
+        (ROWS, [(X, Y)], "the arguments are in the other order: planted.audit(batches, rows)"),
+        (LOADER, LOADER, "rows of type Loader deliver batches: use the rows that the batches should hold, as in"),
+        (LOADER, X, "rows of type ndarray are values alone: use planted's rows, or an object with a length and take"),
+        (LOADER, (X, Y), "rows of type tuple must have a length and take(row_numbers)"),
+        ((X, Y), ROWS, "batches are the arrays X and y: put them into a list of one batch, [(X, y)]"),
+        (ROWS[:], ROWS, "batches are the arrays X and y: put them into a list of one batch, [(X, y)]"),
+        (planted.Loader, ROWS, "batches is the class Loader: make a loader of it, Loader(...)"),
+    ]:
+        with pytest.raises(InvalidTypeError, match=re.escape(message)):
+            audit(batches, rows)
+
+
+@pytest.mark.parametrize(
+    ("take", "message"),
+    [
+        (
+            lambda i: {"X": X[i], "y": Y[i]},
+            "take of rows of type Own returned something of type dict; it must return (X, y)",
+        ),
+        (lambda i: (X[i], Y[i], i), "returned something of type tuple of 3 parts; it must return (X, y)"),
+        (lambda i: X[i], "returned something of type ndarray; it must"),
+        (lambda i: None, "returned something of type NoneType; it must"),
+        (lambda i: (X[i, 0], Y[i]), "returned X of shape (1,) and y of shape (1, 1) for 1 row numbers; it must"),
+        (lambda i: (X[:1], Y[:1]), "returned X of shape (1, 2) and y of shape (1, 1) for 1000 row numbers; it must"),
+        (lambda i: (X[i], X[i]), "returned X of shape (1, 2) and y of shape (1, 2) for 1 row numbers; it must"),
+        (
+            lambda i: (X[i].astype(str), Y[i]),
+            "X that take of rows of type Own returned holds <U32 values; they must be real",
+        ),
+    ],
+)
+def test_rows_of_ones_own_must_give_X_and_y(take, message):
+    class Own:
+        def __len__(self):
+            return N
+
+        def take(self, numbers):
+            return take(numbers)
+
+    with pytest.raises((InvalidTypeError, InvalidValueError), match=re.escape(message)):
+        audit(LOADER, Own())
+
+
+@pytest.mark.parametrize("form", ["arrays", "one axis", "lists", "Batch", "features of another meaning"])
+def test_rows_of_ones_own_need_a_length_and_a_take_alone(form):
+    class Own:
+        truth = ROWS.truth
+
+        def __len__(self):
+            return N
+
+        def take(self, numbers):
+            X, y = ROWS.take(numbers)
+            return {"one axis": (X, y[:, 0]), "lists": (X.tolist(), y.tolist()), "Batch": ROWS.take(numbers)}.get(
+                form, (X, y)
+            )
+
+    own = Own()
+    if form == "features of another meaning":
+        own.n, own.features, own.dtype = 3, ["x0", "x1"], "object"
+    assert isinstance(own, planted.Rows)
+    report = audit(LOADER, own, epochs=2, shuffled=True)
+    assert report.passed, report
+    assert report.rows == N
+
+
+def test_rows_of_ones_own_may_be_tensors(torch):
+    class Own:
+        def __len__(self):
+            return N
+
+        def take(self, numbers):
+            X, y = ROWS.take(numbers)
+            return torch.tensor(X, requires_grad=True), torch.tensor(y)
+
+    class Dicts(torch.utils.data.Dataset):
+        def __len__(self):
+            return N
+
+        def __getitem__(self, i):
+            return {"x": torch.tensor(X[i]), "y": torch.tensor(Y[i])}
+
+    assert audit(LOADER, Own(), shuffled=True).passed
+    assert audit(torch.utils.data.DataLoader(Dicts(), 32, shuffle=True), Own(), shuffled=True).passed
 
 
 def test_what_functions_return_is_refused_alike():

@@ -6,21 +6,23 @@ from typing import Any, Final
 
 import numpy as np
 
+from planted._audit.expected import Takes
 from planted._audit.matching import UNKNOWN, Matcher
 from planted._audit.reading import EXAMPLES, Reader, Reading
 from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed, RowFault
 from planted._audit.statistics import likeness, orderliness, staying
 from planted._audit.verdict import failures
 from planted._input import flag, integer, length, real, rows_like
-from planted._types import RowNumbers
+from planted._pipeline import StreamMethods
+from planted._types import Batch, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError
 
 MOST_ROWS: Final = (1 << 31) - 1
 
 
 def audit(
-    batches: Any,
-    rows: Any,
+    batches: Iterable[Any] | Callable[[int], Any],
+    rows: Takes,
     *,
     epochs: int = 1,
     ranks: bool = False,
@@ -39,8 +41,8 @@ def audit(
         ``(X, y)`` or ``(X, y, row numbers)``, or a mapping with the keys ``X``, ``y`` and ``index``; single rows will
         do, and row numbers alone, as a sampler gives them.
     rows
-        The rows that should come: anything with a length and a ``take``, whether computed, in memory, on disk or a
-        table.
+        The rows that should come: computed, in memory, on disk, a table; or your own, with a length and a ``take`` of
+        row numbers that returns X of shape (rows, features) and y of shape (rows,) or (rows, 1), as arrays or tensors.
     epochs
         How many times to iterate over `batches`, to compare the epochs.
     ranks
@@ -63,7 +65,8 @@ def audit(
     -------
     Audit
         With ``passed``; ``missing``, ``doubled``, ``foreign``, ``altered``, ``mixed`` and ``misnumbered`` rows, each
-        with a ``count`` and the ``first`` of them; ``order``, ``epochs``, ``likeness``, ``ranks`` and ``resume``.
+        with a ``count`` and the ``first`` of them; ``transformation``, what was done to the altered rows; ``order``,
+        ``epochs``, ``likeness``, ``ranks`` and ``resume``.
 
     Raises
     ------
@@ -72,8 +75,10 @@ def audit(
 
     Notes
     -----
-    An altered or mixed row counts as the row that it shares most values with, which is then not missing. Values may
-    have been rounded to float32, bfloat16 or float16, if all of them were. Rows with equal values can be told apart
+    An altered or mixed row counts as the row that it shares most values with, which is then not missing. Where one rule
+    changed all altered rows (columns permuted, values standardised, negated, rounded, ...), it is named, and rows that
+    share no value with any are recognised by it. Values may have been rounded to float32, bfloat16 or float16, if all
+    of them were. Rows with equal values can be told apart
     only by their numbers; without numbers, the audit counts how often they come.
 
     Memory, in bytes a row: some 25 for one epoch, 50 for several, and 15 more to find rows by value. There may be at
@@ -94,7 +99,7 @@ def audit(
     >>> report.passed, report.missing.count
     (False, 32)
     """
-    n = length(rows_like(rows))
+    n = length(_rows(batches, rows))
     if n > MOST_ROWS:
         raise InvalidValueError(
             f"rows={rows!r} are more than the 2^31 - 1 that an audit can count: audit a part of them, such as "
@@ -114,6 +119,7 @@ def audit(
     _check_readable(batches, epochs, ranks=ranks)
 
     reader = Reader(rows, n, unpack)
+    _check_batches(batches, reader.features)
     first, read, pairs = _read_epochs(reader, batches, epochs, ranks=ranks)
     of_ranks = _ranks(first, n) if ranks else ()
     resumed = () if resume is None else tuple(_read_resumes(reader, first, resume, ranks=ranks))
@@ -131,6 +137,36 @@ def audit(
         limit=limit,
         failures=failed,
     )
+
+
+# ---- arguments ------------------------------------------------------------------------------------------------
+
+
+def _rows(batches: Any, rows: Any) -> Any:
+    """The rows, if they are rows."""
+    if hasattr(rows, "ndim"):  # arrays, tensors and tables have a `take` of another meaning
+        raise InvalidTypeError(
+            f"rows of type {type(rows).__name__} are values alone: use planted's rows, or an object with a length and "
+            "take(row_numbers), which returns (X, y)"
+        )
+    if isinstance(rows, StreamMethods) or not hasattr(rows, "take"):
+        if hasattr(batches, "take") and hasattr(batches, "__len__") and not isinstance(batches, StreamMethods):
+            raise InvalidTypeError("the arguments are in the other order: planted.audit(batches, rows)")
+        if isinstance(rows, StreamMethods):
+            raise InvalidTypeError(
+                f"rows of type {type(rows).__name__} deliver batches: use the rows that the batches should hold, as in "
+                "planted.audit(loader, loader.rows)"
+            )
+    return rows_like(rows)
+
+
+def _check_batches(batches: Any, features: int) -> None:
+    """Refuse the arrays X and y where a list of batches is wanted."""
+    if isinstance(batches, (tuple, list)) and len(batches) == 2:
+        X, y = (tuple(getattr(part, "shape", ())) for part in batches)
+        one_batch = features > 1 and X[1:] == (features,) and y in (X[:1], (*X[:1], 1))
+        if one_batch or isinstance(batches, Batch):
+            raise InvalidTypeError("batches are the arrays X and y: put them into a list of one batch, [(X, y)]")
 
 
 # ---- sources: the iterable of each rank -----------------------------------------------------------------------
@@ -165,6 +201,10 @@ def _of_each_rank(batches: Any, name: str, *, ranks: bool) -> Sequence[Iterable[
         )
     sources = batches if ranks else [batches]
     for source in sources:
+        if isinstance(source, type):
+            raise InvalidTypeError(
+                f"{name} is the class {source.__name__}: make a loader of it, {source.__name__}(...)"
+            )
         if isinstance(source, (str, bytes)) or not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
             raise InvalidTypeError(
                 f"{name} of type {type(source).__name__} cannot be iterated over: pass a loader, or a function of the "

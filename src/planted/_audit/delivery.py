@@ -27,7 +27,7 @@ Float64s = npt.NDArray[np.float64]
 Form: TypeAlias = tuple[bool, bool, bool]  # whether a batch has X, y, row numbers
 
 KEYS: Final = (
-    ("x", "features", "inputs", "input"),
+    ("x", "features", "inputs", "input", "data"),
     ("y", "response", "targets", "target", "labels", "label"),
     ("index", "indices", "idx", "row", "rows", "row_number", "row_numbers"),
 )
@@ -35,6 +35,14 @@ REMEDY: Final = "pass unpack=, a function that makes (X, y) or (X, y, row number
 PIECE_VALUES: Final = 1 << 19
 PIECE_BATCHES: Final = 1 << 14
 ENDLESS_EPOCHS: Final = 16  # an epoch of this many times as many rows as there are is taken for one that never ends
+
+
+class WrongColumnsError(InvalidValueError):
+    """X of a batch has other columns than the rows have features."""
+
+    def __init__(self, message: str, X: FloatArray) -> None:
+        super().__init__(message)
+        self.X = X
 
 
 class Piece(NamedTuple):
@@ -97,7 +105,10 @@ def pieces(
             _check_form(parts.form(), form)
         except (InvalidTypeError, InvalidValueError) as error:
             of_rank = f" of rank {rank}" if len(sources) > 1 else ""
-            raise type(error)(f"batch {step}{of_rank}: {error}") from error.__cause__
+            message = f"batch {step}{of_rank}: {error}"
+            if isinstance(error, WrongColumnsError):
+                raise WrongColumnsError(message, error.X) from None
+            raise type(error)(message) from error.__cause__
         log.add(size, rank, step)
         if size:
             held.append(parts)
@@ -156,11 +167,14 @@ def _joined(held: Sequence[Parts], rows: int, features: int) -> Piece:
 def _parts(batch: Any, features: int) -> tuple[Parts, int]:
     """The parts of a batch, copied, and how many rows it has."""
     if isinstance(batch, Mapping):
-        X, y, numbers = _by_key(batch)
+        X, y, numbers = _by_key(batch, features)
     elif isinstance(batch, (tuple, list)) and not _holds_numbers(batch):
+        if len(batch) == 1:  # as of a TensorDataset of X alone
+            return _parts(batch[0], features)
         if len(batch) not in (2, 3):
             kinds = ", ".join(type(part).__name__ for part in batch[:4])
-            raise InvalidValueError(f"it is a {type(batch).__name__} of {len(batch)} parts ({kinds}): {REMEDY}")
+            more = "; if the first two are X and y, unpack=lambda batch: batch[:2]" if batch else ""
+            raise InvalidValueError(f"it is a {type(batch).__name__} of {len(batch)} parts ({kinds}): {REMEDY}{more}")
         X, y, numbers = batch if len(batch) == 3 else (*batch, None)
     else:
         X, y, numbers = _by_shape(batch, features)
@@ -180,9 +194,12 @@ def _parts(batch: Any, features: int) -> tuple[Parts, int]:
     return Parts(X, y, numbers), size
 
 
-def _by_key(batch: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
+def _by_key(batch: Mapping[Any, Any], features: int) -> tuple[Any, Any, Any]:
     known = {str(key).lower(): value for key, value in batch.items()}
     X, y, numbers = (next((known[key] for key in keys if key in known), None) for keys in KEYS)
+    columns = [f"x{j}" for j in range(features)]
+    if X is None and all(column in known for column in columns):
+        X = np.stack([_floats(known[column], column).reshape(-1) for column in columns], axis=1)
     if X is None and (y is not None or numbers is None):
         raise InvalidValueError(f"it has the keys {sorted(map(str, batch))}, none of which is 'X': {REMEDY}")
     return X, y, numbers
@@ -211,7 +228,7 @@ def _matrix(values: Any, features: int) -> FloatArray:
         return X.reshape(-1, 1)
     if X.ndim == 1 and X.size in (0, features):
         return X.reshape(-1, features)
-    raise InvalidValueError(f"X has shape {X.shape}, and rows have {features} features: {REMEDY}")
+    raise WrongColumnsError(f"X has shape {X.shape}, and rows have {features} features", X)
 
 
 def _floats(values: Any, name: str) -> FloatArray:
@@ -228,7 +245,10 @@ def _floats(values: Any, name: str) -> FloatArray:
 def _integers(numbers: Any) -> RowNumbers:
     values = to_numpy(numbers).reshape(-1)
     if values.dtype.kind not in "iu" and values.size:
-        raise InvalidTypeError(f"row numbers are {values.dtype}; they must be integers: {REMEDY}")
+        raise InvalidTypeError(
+            f"row numbers are {values.dtype}; they must be integers: if the third part of a batch is something else, "
+            "leave it out, with unpack=lambda batch: batch[:2]"
+        )
     return values.astype(np.int64)
 
 

@@ -6,20 +6,35 @@ compared with the expected rows rounded to the same precision.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._audit.delivery import PIECE_VALUES, Float64s
-from planted._types import RowNumbers
+from planted._input import floats
+from planted._types import FloatArray, RowNumbers
+from planted.errors import InvalidTypeError, InvalidValueError
 
 Bits = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 
 FRACTION_BITS: Final = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
 SHIFT = np.uint64(32)
+RULE: Final = "it must return (X, y), X of shape (rows, features) and y of shape (rows,) or (rows, 1)"
 MULTIPLIERS: Final = tuple(np.uint64(k) for k in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+class Takes(Protocol):
+    """Rows: planted's, those of a table, or a user's own."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def take(self, rows: Any, /) -> Any:
+        """X and y of these row numbers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +50,14 @@ class Expected:
 
     def take(self, numbers: RowNumbers) -> Float64s:
         """Rows by number, rounded to `precision`."""
-        X, y = self.rows.take(numbers)
+        X, y = taken(self.rows, numbers)
+        if X.shape[1] != self.features:
+            raise InvalidValueError(f"take of the rows returned {X.shape[1]} features, {self.features} before; {RULE}")
         values = np.empty((len(numbers), self.features + self.responses))
         with np.errstate(invalid="ignore"):
             values[:, : self.features] = X
             if self.responses:
-                values[:, -1] = np.asarray(y).reshape(-1)
+                values[:, -1] = y
         return rounded(values, self.precision)
 
     def pieces(self) -> Iterator[tuple[int, Float64s]]:
@@ -53,6 +70,26 @@ class Expected:
     def value_bits(self) -> int:
         """Bits of a value's fraction: two different values are equal by chance about once in 2 to that many."""
         return min(FRACTION_BITS[self.dtype_name], FRACTION_BITS[self.precision])
+
+
+def taken(rows: Any, numbers: RowNumbers) -> tuple[FloatArray, FloatArray]:
+    """Rows by number, also of a user's own: X of shape (rows, features) and y of shape (rows,).
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If `take` returns anything else.
+    """
+    pair = rows.take(numbers)
+    who = f"take of rows of type {type(rows).__name__}"
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        parts = f" of {len(pair)} parts" if isinstance(pair, (tuple, list)) else ""
+        raise InvalidTypeError(f"{who} returned something of type {type(pair).__name__}{parts}; {RULE}")
+    X, y = (floats(part, f"{name} that {who} returned", remedy=RULE) for part, name in zip(pair, "Xy", strict=True))
+    if X.ndim != 2 or len(X) != len(numbers) or y.size != len(numbers):
+        shapes = f"X of shape {X.shape} and y of shape {y.shape}"
+        raise InvalidValueError(f"{who} returned {shapes} for {len(numbers)} row numbers; {RULE}")
+    return X, y.reshape(-1)
 
 
 def rounded(values: Float64s, precision: str) -> Float64s:

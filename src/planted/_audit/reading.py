@@ -9,14 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._audit.delivery import Log, pieces
-from planted._audit.expected import Expected
+from planted._audit.delivery import REMEDY, Log, WrongColumnsError, pieces
+from planted._audit.expected import Expected, taken
 from planted._audit.explanation import Explanation, Kind, WrongRows, explain, name_rule
 from planted._audit.fitting import Rule
 from planted._audit.matching import UNKNOWN, Matcher
 from planted._audit.report import RowFault
-from planted._audit.transformation import in_words
+from planted._audit.transformation import columns_in_words, in_words
 from planted._types import RowNumbers
+from planted.errors import InvalidValueError
 
 EXAMPLES: Final = 100  # row numbers of a fault that are kept
 COLUMNS: Final = 4  # columns, or numbers, that its text names
@@ -61,23 +62,30 @@ class Reading:
 class Reader:
     """Reads the epochs of one loader."""
 
-    __slots__ = ("_features", "_rule", "_unpack", "matcher", "n")
+    __slots__ = ("_rule", "_unpack", "features", "matcher", "n")
 
     def __init__(self, rows: Any, n: int, unpack: Callable[[Any], Any] | None) -> None:
         features, dtype_name = _features_and_dtype(rows, n)
-        self.n, self._features, self._unpack = n, features, unpack
+        self.n, self.features, self._unpack = n, features, unpack
         self._rule: Rule = ()  # what an earlier epoch did to all rows
         self.matcher = Matcher(Expected(rows, n, features, dtype_name))
 
     def read(self, sources: Sequence[Iterable[Any]]) -> Reading:
         """Read one epoch, of one source a rank."""
+        try:
+            return self._read(sources)
+        except WrongColumnsError as error:
+            columns = columns_in_words(error.X, self.matcher.expected)
+            raise InvalidValueError(f"{error.args[0]}{columns}: {REMEDY}") from None
+
+    def _read(self, sources: Sequence[Iterable[Any]]) -> Reading:
         log, wrong = Log(), WrongRows()
         numbers_read = [np.empty(0, np.int32)]
         wrong_positions, outside = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         precision, position = "", 0
         transformation: tuple[str, ...] = ()
         self.matcher.start_epoch()
-        for piece in pieces(sources, self.n, self._features, self._unpack, log):
+        for piece in pieces(sources, self.n, self.features, self._unpack, log):
             match = self.matcher.match(piece)
             places = np.flatnonzero(match.wrong)
             if piece.values is not None:
@@ -100,7 +108,7 @@ class Reader:
                 self._rule, transformation = rule, in_words(rule, self.matcher.expected, others)
             positions = np.concatenate(wrong.positions)
             numbers[positions] = explained.rows
-            faults += _explained(explained, positions, self._features)
+            faults += _explained(explained, positions, self.features)
         if wrong.not_kept:
             faults.append(RowFault("unexplained", wrong.not_kept))
         known = numbers if numbers.min(initial=0) > UNKNOWN else numbers[numbers != UNKNOWN]
@@ -121,12 +129,12 @@ class Reader:
 
 
 def _features_and_dtype(rows: Any, n: int) -> tuple[int, str]:
-    """The number of features and their dtype, read from a row where `rows` does not tell."""
-    features, dtype = getattr(rows, "features", None), getattr(rows, "dtype", None)
-    if (features is None or dtype is None) and n:
-        X, _ = rows.take(np.zeros(1, np.int64))
-        features, dtype = np.shape(X)[1], np.asarray(X).dtype
-    return int(features or 1), "float32" if dtype == np.float32 else "float64"
+    """The number of features and their dtype, read from a row: attributes of these names may mean anything."""
+    if not n:
+        features = getattr(rows, "features", None)
+        return features if isinstance(features, int) else 1, "float64"
+    X, _ = taken(rows, np.zeros(1, np.int64))
+    return X.shape[1], X.dtype.name
 
 
 # ---- faults ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What an audit found: a report to print, to read by name, or to keep as JSON."""
 
+import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Final
@@ -230,6 +231,16 @@ class Audit:
         lines = [f"{label + ':' if label else '':12} {text}" for label, text in self._lines()]
         verdict = ["PASSED"] if self.passed else [f"FAILED: {failure}" for failure in self.failures]
         return "\n".join(lines + verdict)
+
+    def _repr_html_(self) -> str:
+        """The findings as a table, and the verdict, for notebooks."""
+        lines = "".join(
+            f"<tr><th style='text-align: left'>{label}</th><td style='text-align: left'>{html.escape(text)}</td></tr>"
+            for label, text in self._lines()
+        )
+        failed = "".join(f"<li>{html.escape(failure)}</li>" for failure in self.failures)
+        verdict = f"<p><b>FAILED</b></p><ul>{failed}</ul>" if failed else "<p><b>PASSED</b></p>"
+        return f"<table>{lines}</table>{verdict}"
 
     def _faults(self) -> list[RowFault]:
         return [fault for fault in map(self._total, KINDS) if fault.count]

@@ -11,9 +11,13 @@ import numpy as np
 
 from planted._audit.delivery import Float64s
 from planted._audit.expected import Expected, Flags, rounded
+from planted._types import FloatArray
 
 NAMED: Final = 4  # columns, or changes, that a sentence names
 NEAR: Final = 1e-3  # how near to 0 and 1 are the moments of a column that was standardised, in low precision too
+SHARE: Final = 0.9  # of a column's values that must be those of an expected one
+SEARCHED: Final = 1 << 21  # expected values among which they are looked for
+MOST_COLUMNS: Final = 8  # that an error names
 SINGLE: Final = 2.0**-23  # rounding in float32, relative to the value
 
 
@@ -56,7 +60,7 @@ class Change:
 
 def in_words(changes: Sequence[Change | None], expected: Expected, others: int) -> tuple[str, ...]:
     """A sentence for each thing that was done; `others` is how many altered rows it does not explain."""
-    names = [*(f"X[{j}]" for j in range(expected.features)), "y"][: len(changes)]
+    names = _names(expected)[: len(changes)]
     moments = _moments(expected) if any(change and change.name == "linear" for change in changes) else None
     alike: dict[str, list[int]] = {}
     for j, change in enumerate(changes):
@@ -67,6 +71,31 @@ def in_words(changes: Sequence[Change | None], expected: Expected, others: int) 
     rest = [f"{more} more columns were changed alike"] if more > 0 else []
     rest += [f"{others:_} of the altered rows were changed in another way"] if others else []
     return (*_places(changes, names), *sentences[:NAMED], *rest)
+
+
+def columns_in_words(X: FloatArray, expected: Expected) -> str:
+    """What each column of X is, where it has another number of columns than there are features; or nothing."""
+    if X.ndim != 2 or not X.size:
+        return ""
+    if len(X) == expected.features:
+        return "; it may be transposed"
+    values = expected.take(np.arange(min(expected.n, SEARCHED // (expected.features + 1))))
+    names = _names(expected)
+    found = []
+    for column in X.T.astype(np.float64):
+        shares = [float(np.isin(column, of_all).mean()) for of_all in values.T]
+        if (column == column[0]).all() and len(column) > 1:
+            found.append(f"{column[0]:g} in every row")
+        else:
+            found.append(names[int(np.argmax(shares))] if max(shares) > SHARE else "unknown")
+    if set(found) == {"unknown"}:
+        return ""
+    shown = ", ".join(found[:MOST_COLUMNS]) + (", ..." if len(found) > MOST_COLUMNS else "")
+    return f"; column by column it is {shown}"
+
+
+def _names(expected: Expected) -> list[str]:
+    return [*(f"X[{j}]" for j in range(expected.features)), "y"]
 
 
 def _places(changes: Sequence[Change | None], names: Sequence[str]) -> Iterator[str]:
