@@ -63,7 +63,7 @@ assert begin(tensors) == begin(loader) == 2
 estimate: planted.Estimate = planted.sgd(loader, epochs=7, lr=0.05)
 report = planted.check(estimate, train, alpha=0.01)
 assert_type(report.passed, bool)
-planted.check((np.array([2.0, -3.4]), 4.2), train)
+planted.check((np.array([2.0, -3.4]), 4.2), Mine())
 assert_type(planted.least_squares(train).w, npt.NDArray[np.float64])
 audit: planted.Audit = planted.audit(loader, train, epochs=2)
 disk = planted.write(train, "rows", format="parquet", overwrite=True)
