@@ -263,3 +263,8 @@ def test_ranges_are_taken_like_lists():
     for numbers in (range(1_001), range(-1, 5), range(5, -2, -1)):
         with pytest.raises(RowNumberError):
             ROWS.take(numbers)
+
+
+def test_more_weights_than_there_is_memory():
+    with pytest.raises(TooLargeError, match="of memory, more than"):
+        planted.weights(10**13)

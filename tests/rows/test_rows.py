@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import pydoc
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -456,3 +457,13 @@ def test_float64_rows_have_53_bits():
     X = planted.regression(planted.weights(4), n=1000, dtype="float64").X
     assert (X.astype(np.float32) != X).mean() > 0.999
     assert len(np.unique(X)) == X.size
+
+
+def test_help_says_what_the_features_are():
+    for name in (planted.rows, planted.regression, planted.LinearTruth, planted.weights):
+        text = " ".join(pydoc.plain(pydoc.render_doc(name)).replace("|", " ").split())
+        assert "standard normal" in text.lower()
+        assert ("(features,)" if name is planted.weights else "(rows, features)") in text
+    text = pydoc.plain(pydoc.render_doc(planted.regression(w=[1.0])))
+    for word in ("take(", "split(", "materialize(", "to_pandas(", "to_polars(", "to_arrow("):
+        assert word in text

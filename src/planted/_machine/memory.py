@@ -85,5 +85,5 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         buffer = None
     if buffer is None:
         raise too_large_error(size, f"an array of shape {shape}", "ask for a part of it at a time")
-    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))  # in half the time of `buffer.ctypes.data`
+    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer.data))  # in half the time of `buffer.ctypes.data`
     return np.ndarray(shape, dtype, buffer, -address % CACHE_LINE)

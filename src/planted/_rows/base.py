@@ -193,7 +193,7 @@ class BaseRows(ABC):
     def to_pandas(self) -> "pd.DataFrame":
         """All rows as a pandas DataFrame: a column for each feature and, last, the response.
 
-        The columns are ``x0``, ``x1``, ..., ``y``; those of a table keep their names. Their dtype is the rows'.
+        The columns are ``x0``, ``x1``, ..., ``y``, of the rows' dtype; those of `open_table` keep their names.
 
         Raises
         ------
@@ -321,12 +321,12 @@ class LazyRows(BaseRows, Generic[Held]):
 
     @property
     def X(self) -> FloatArray:
-        """All features, shape (rows, features), in a new array."""
+        """All features, shape (rows, features), in a new array; a `TooLargeError` if the memory cannot hold them."""
         return self._range(range(self.n)).X
 
     @property
     def y(self) -> FloatArray:
-        """All responses, shape (rows, 1), in a new array."""
+        """All responses, shape (rows, 1), in a new array; a `TooLargeError` if the memory cannot hold them."""
         (y,) = self._arrays(self.n, 1)
 
         def work(piece: slice, rows: RowNumbers) -> None:
@@ -336,7 +336,7 @@ class LazyRows(BaseRows, Generic[Held]):
         return y
 
     def materialize(self) -> Held:
-        """The same rows, held in memory."""
+        """The same rows, held in memory; a `TooLargeError` if it cannot hold them."""
         X, y = self._range(range(self.n))
         X.flags.writeable = y.flags.writeable = False
         return self._held(X, y)

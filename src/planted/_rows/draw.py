@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._input import integer, seed_and_salt
-from planted._machine import in_pieces
+from planted._machine import empty, in_pieces
 from planted._rows.random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
 from planted._types import DType, FloatArray, RowNumbers
@@ -71,12 +71,15 @@ def _draw_few(rows: RowNumbers, fixed: tuple[Any, ...], X: FloatArray, y: FloatA
 def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.float64]:
     """Standard normal weights, planted by a seed: shape (features,), float64.
 
-    More features leave the first ones as they were.
+    For a `LinearTruth`, or for ``planted.regression(w=planted.weights(16, seed=1))``. More features leave the first
+    ones as they were.
 
     Raises
     ------
     InvalidTypeError, InvalidValueError
         If `features` is not a positive integer, or the seed is not a non-negative one.
+    TooLargeError
+        If they would take more memory than there is.
 
     Examples
     --------
@@ -94,7 +97,7 @@ def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.f
     from planted._rows import kernels
 
     # as the definition says it: two weights are the features of a row, and nobody wants its response
-    X, y, wide = np.empty(((count + 1) // 2, 2)), np.empty(0), True
+    X, y, wide = empty(((count + 1) // 2, 2), np.dtype(np.float64)), np.empty(0), True
 
     def work(piece: slice) -> None:
         rows = np.arange(piece.start, piece.stop, dtype=np.int64)

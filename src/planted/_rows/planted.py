@@ -63,7 +63,10 @@ class PlantedRows(BaseRows):
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ComputedRows(PlantedRows, LazyRows["MemoryRows"]):
-    """Rows computed on demand: they take no memory and no disk, however many they are. Made by `rows`."""
+    """Rows computed on demand: they take no memory and no disk, however many they are. Made by `rows`.
+
+    They have a `truth`, a length, `features`, `dtype` and `seed`; ``rows[key]`` and `take` compute some, `X`, `y` all.
+    """
 
     __module__ = "planted._rows"  # in pickles
 
@@ -117,8 +120,9 @@ class MemoryRows(PlantedRows, HeldRows):
 def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DType = "float32") -> ComputedRows:
     """Rows of a truth, computed on demand; nothing is made yet.
 
-    Row i is a pure function of (truth, seed, salt, dtype, i): more rows, another order, other chunks or threads
-    change no value. Standard normal features; see `LinearTruth` for the response.
+    The features X are standard normal (mean 0, variance 1) and independent, and ``y = X w + b + noise e`` with e of the
+    same kind: see `LinearTruth`. Row i is a pure function of (truth, seed, salt, dtype, i): more rows, another order,
+    other chunks or threads change no value.
 
     Parameters
     ----------
@@ -132,6 +136,14 @@ def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DT
         A string that sets apart data sets of one seed.
     dtype
         ``"float32"`` or ``"float64"``, of both X and y. The two are different rows.
+
+    Returns
+    -------
+    ComputedRows
+        ``rows[10:20]``, ``rows[[3, 1, 4]]``, ``rows[mask]`` and ``rows.take(numbers)`` are (X, y), X of shape (rows,
+        features) and y of shape (rows, 1); ``rows[3]`` is one row; ``rows.X`` and ``rows.y`` are all of them;
+        ``rows.split(800, 200)`` cuts them in parts, ``rows.materialize()`` keeps them in memory, and ``to_pandas()``,
+        ``to_polars()``, ``to_arrow()`` make tables.
 
     Raises
     ------
@@ -167,12 +179,32 @@ def regression(
     salt: str = "",
     dtype: DType = "float32",
 ) -> ComputedRows:
-    """Truth and rows in one line: ``rows(LinearTruth(w, b, noise), n, ...)``; see `LinearTruth` and `rows`.
+    """Rows of ``y = X w + b + noise e``, X and e standard normal: ``rows(LinearTruth(w, b, noise), n, ...)``.
+
+    Parameters
+    ----------
+    w, b, noise
+        The weights, one a feature; the intercept; the standard deviation of the noise: see `LinearTruth`.
+    n, seed, salt, dtype
+        How many rows, and which: see `rows`.
+
+    Returns
+    -------
+    ComputedRows
+        X of shape (rows, features) and y of shape (rows, 1), of the dtype, computed when they are asked for.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If an argument breaks its rule.
 
     Examples
     --------
     >>> import planted
     >>> planted.regression(w=[2.0, -3.4], b=4.2, noise=0.01, n=2_000, seed=714)
     <rows: 2_000 of LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01), seed=714, float32, computed>
+    >>> X, y = planted.regression(w=[2.0, -3.4], b=4.2, n=2_000)[:]
+    >>> X.shape, y.shape, X.dtype
+    ((2000, 2), (2000, 1), dtype('float32'))
     """
     return rows(LinearTruth(w, b, noise), n, seed=seed, salt=salt, dtype=dtype)

@@ -20,7 +20,8 @@ _FIELDS: Final = {"w", "b", "noise"}
 class LinearTruth:
     """The known answer: ``y = X w + b + noise e`` with standard normal X and e.
 
-    It is compared, pickled and written to JSON without losing a bit.
+    X has shape (rows, features), y and e have shape (rows, 1); all values of X and e are independent, of mean 0 and
+    variance 1. `rows` makes them. A truth is compared, pickled and written to JSON without losing a bit.
 
     Parameters
     ----------
