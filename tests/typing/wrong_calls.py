@@ -10,6 +10,7 @@ planted.Loader(rows, framework="pytorch")  # type: ignore[call-overload]  # pyri
 planted.Loader(rows, 256, True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 planted.Loader(rows, batchsize=256)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 planted.write(rows, "rows", format="csvv")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+planted.check(rows, estimate)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 planted.rows([2.0, -3.4], 1_000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 planted.regression([2.0], n=9, dtype="float16")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 planted.permutation("ten")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
