@@ -32,6 +32,8 @@ MISTAKES = [
     ("demo --lr x", "'x' is not a finite number"),
     ("demo --lr 100 --epochs 100", "the parameters overflowed in epoch"),
     ("demo --features 0", "--features 0 must be"),
+    ("demo --features 1e12", "--features 1000000000000: so many weights would take"),
+    ("head --features 1e30", "--features 1000000000000000000000000000000: so many weights would take"),
     ("demo --weights 1,x", "'1,x' is not a list of finite numbers: write 2,-3.4"),
     ("demo --weights 1,nan", "'1,nan' is not a list of finite numbers"),
     ("demo --weights 1,2 --features 3", "--weights has 2 numbers, --features is 3: give one of them"),

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import integer, seed_and_salt
-from planted._machine import empty, in_pieces
+from planted._input import integer, seed_and_salt, to_json_int
+from planted._machine import empty, in_pieces, too_large, too_large_error
 from planted._rows.random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
 from planted._types import DType, FloatArray, RowNumbers
@@ -89,6 +89,8 @@ def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.f
     True
     """
     count = integer(features, "features", minimum=1, remedy="use the number of features, such as features=16")
+    if too_large(8 * count):
+        raise too_large_error(8 * count, f"features={to_json_int(count)}: so many weights", "use fewer features")
     seed, salt = seed_and_salt(seed, salt)
     key = _key("weights", seed, salt)
     if count < MANY_WEIGHTS:
