@@ -266,7 +266,5 @@ def test_ranges_are_taken_like_lists():
 
 
 def test_more_weights_than_there_is_memory():
-    with pytest.raises(
-        TooLargeError, match="features=10000000000000: so many weights .* of memory, more than .*: use fewer features"
-    ):
+    with pytest.raises(TooLargeError, match=r"features=10000000000000: so many weights .*: use fewer features"):
         planted.weights(10**13)
