@@ -146,7 +146,7 @@ def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
     flat = np.array(array, dtype=np.float64).reshape(-1)
     if flat.size == 0:
         raise InvalidValueError(f"{name} is empty; it must hold at least one number: {remedy}")
-    if not np.isfinite(flat).all():
+    if not (np.isfinite(flat.min()) and np.isfinite(flat.max())):  # both are NaN if a number is
         at = int(np.flatnonzero(~np.isfinite(flat))[0])
         raise InvalidValueError(f"{name}[{at}]={flat[at]} must be finite: {remedy}")
     return flat

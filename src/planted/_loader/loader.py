@@ -25,7 +25,7 @@ from planted._loader.pool import ChunkRequest, PoolReader
 from planted._loader.settings import Arrays, Minibatch, NumberedArrays, Others, Settings, Tensors
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
 from planted._pipeline import Cursor, Epochs, LoaderSource, StreamMethods, rank_and_world_size, splitter
-from planted._rows import Rows
+from planted._rows import BaseRows, Rows, earlier_fingerprint
 from planted._types import Framework, Shuffle
 from planted.errors import InvalidTypeError, InvalidValueError, StateError
 
@@ -197,7 +197,6 @@ class Loader(Epochs[Minibatch], StreamMethods):
         self.world_size: int
         self.rank, self.world_size = self._checked_rank(rank, world_size)
         self._fingerprint: str | None = None
-        self._bytes: int | None = None  # of a row
 
     @property
     def _stage(self) -> LoaderSource:
@@ -275,6 +274,8 @@ class Loader(Epochs[Minibatch], StreamMethods):
         for name, value in {**DEFAULTS, **expected}.items():
             found = state.get(name, DEFAULTS.get(name))
             if found != value or type(found) is not type(value):
+                if name == "rows" and found and found == earlier_fingerprint(self.rows):
+                    continue
                 remedy = "load it into a loader of the same rows and settings"
                 if name == "end":
                     if found is None:
@@ -382,8 +383,11 @@ class Loader(Epochs[Minibatch], StreamMethods):
 
     def _row_bytes(self) -> int:
         """Bytes of a row, found out once: of rows in blocks, a row costs a block."""
-        if self._bytes is None:
-            self._bytes = sum(int(array.nbytes) for array in self.rows.take([0]))
+        rows = self.rows
+        if isinstance(rows, BaseRows):
+            return int((rows.features + 1) * rows.dtype.itemsize)
+        if "_bytes" not in vars(self):  # nor is it in a loader that was pickled before
+            self._bytes = sum(int(array.nbytes) for array in rows.take([0]))
         return self._bytes
 
     def _batches_per_chunk(self, row_bytes: int, limit: int) -> int:

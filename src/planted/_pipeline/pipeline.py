@@ -370,7 +370,9 @@ class Pipeline(Epochs[Any], StreamMethods):
             )
         if state["version"] != STATE_VERSION:
             raise StateError(f"the state has version={state['version']!r}, this pipeline version={STATE_VERSION}")
-        reason = difference(state["steps"], self._settings())
+        source: Any = self._stage.chain()[0]
+        rows = getattr(getattr(source, "loader", source), "rows", None)
+        reason = difference(state["steps"], self._settings(), rows)
         if reason:
             raise StateError(f"the state {reason}: load it into a pipeline of the same source and steps")
         if not is_position(self._stage.chain(), state["position"]):

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._input import real, vector
+from planted._truth.digest import Digested
 from planted.errors import InvalidValueError
 
 _FIELDS: Final = {"w", "b", "noise"}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
-class LinearTruth:
+class LinearTruth(Digested):
     """The known answer: ``y = X w + b + noise e`` with standard normal X and e.
 
     X has shape (rows, features), y and e have shape (rows, 1); all values of X and e are independent, of mean 0 and
@@ -86,7 +87,9 @@ class LinearTruth:
         """Equal if every number is."""
         if not isinstance(other, LinearTruth):
             return NotImplemented
-        return np.array_equal(self.w, other.w) and (self.b, self.noise) == (other.b, other.noise)
+        if self is other:
+            return True
+        return (self.b, self.noise) == (other.b, other.noise) and np.array_equal(self.w, other.w)
 
     def __hash__(self) -> int:
         """Consistent with equality: 0.0 and -0.0 are one number."""
@@ -94,7 +97,7 @@ class LinearTruth:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its arguments, so that what is loaded is validated and read-only again."""
-        return LinearTruth, (np.array(self.w), self.b, self.noise)
+        return LinearTruth, (self.w, self.b, self.noise)
 
     def __repr__(self) -> str:
         """All the weights if they are few, else the first three and the count."""
