@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import operator
 import pickle
 
 import numpy as np
@@ -162,6 +163,16 @@ def test_numpy_is_told_that_rows_are_two_arrays(kinds, kind):
         with pytest.raises(InvalidTypeError, match=r"use rows.X, of shape .*np.hstack\(rows\[:\]\) for both in one"):
             ask(kinds[kind])
     np.testing.assert_array_equal(np.hstack(kinds[kind][:]), np.hstack([X, Y]))
+    assert (kinds[kind] == X) is False
+    assert operator.eq(X, kinds[kind]) is False
+    with pytest.raises(TypeError):
+        X + kinds[kind]
+
+
+def test_pandas_own_constructor_is_told_of_to_pandas(library):
+    pandas = library("pandas")
+    with pytest.raises(InvalidTypeError, match=r"rows.to_pandas\(\) for a table"):
+        pandas.DataFrame(ROWS)
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda rows: pickle.loads(pickle.dumps(rows))])

@@ -214,6 +214,8 @@ def test_row_numbers_reach_two_to_the_63():
     equal(rows[2**63 - 5 : 2**63], rows.take([2**63 - 5 + i for i in range(5)]))
     with pytest.raises(RowNumberError, match="outside"):
         rows[2**63]
+    assert rows
+    assert not planted.rows(BOOK, 0)
 
 
 def test_a_million_million_rows_take_no_memory():
@@ -369,6 +371,7 @@ def test_repr_and_html():
     assert page.count("<tr>") == 7
     assert "… of 2,000 rows" in page
     assert "&lt;s&gt;" in page
+    assert f"<td>{rows[0].X[0]:.4g}</td>" in page  # rounded for people
     assert "<s>" not in page
     wide = planted.regression(planted.weights(50), n=3)._repr_html_()
     assert wide.count("<td>…</td>") == 3

@@ -6,10 +6,11 @@ a length, a truth and `take`.
 """
 
 from planted._lazy import lazily
-from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows, Rows
+from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.columns import names_of
 from planted._rows.draw import draw_rows, keys_of, weights
 from planted._rows.planted import ComputedRows, MemoryRows, PlantedRows, earlier_fingerprint, regression, rows
+from planted._rows.protocol import Rows
 from planted._rows.random import MIXERS, SMALL, VERSION, feistel_bits, key_words, row_words
 
 __getattr__ = lazily(__name__, {"kernels": ["SOURCES", "gather", "gather_block_rows", "philox"]})

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from types import EllipsisType, NoneType
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
 from planted._input import integer, row_numbers, short, to_json_int, whole
 from planted._machine import empty, in_pieces, too_large, too_large_error
 from planted._rows.columns import Columns
-from planted._truth import LinearTruth
 from planted._types import Batch, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
@@ -33,51 +32,11 @@ ITERATION_ROWS: Final = 4096
 Held = TypeVar("Held", bound="HeldRows")
 
 
-@runtime_checkable
-class Rows(Protocol):
-    """Rows of known truth: whatever has a truth, a length and a vectorised `take`.
-
-    Nothing more is asked for: `Loader`, `least_squares`, `sgd`, `check` and `audit` take rows of your own. Only `write`
-    needs planted's own, since it keeps the arguments that make them again.
-
-    Examples
-    --------
-    >>> import numpy as np, planted
-    >>> class Reversed:
-    ...     def __init__(self, rows):
-    ...         self.rows, self.truth = rows, rows.truth
-    ...
-    ...     def __len__(self):
-    ...         return len(self.rows)
-    ...
-    ...     def take(self, rows):
-    ...         return self.rows.take(len(self.rows) - 1 - np.asarray(rows))
-    >>> mine = Reversed(planted.regression(w=[2.0, -3.4], b=4.2, n=1_000))
-    >>> isinstance(mine, planted.Rows)
-    True
-    """
-
-    @property
-    def truth(self) -> LinearTruth:
-        """What is planted."""
-        ...
-
-    def __len__(self) -> int:
-        """How many rows there are."""
-        ...
-
-    def take(self, rows: Any, /) -> tuple[Any, Any]:
-        """Rows by number, in any order: X of shape (rows, features) and y of shape (rows, 1)."""
-        ...
-
-
-Rows.__module__ = "planted"  # in the class body, mypy takes it for a member
-
-
 class BaseRows(ABC):
     """Rows of any kind."""
 
     __slots__ = ()
+    __array_ufunc__: ClassVar[None] = None  # NumPy's arrays are not equal to rows, and add none
 
     n: int
 
@@ -114,6 +73,10 @@ class BaseRows(ABC):
     def __len__(self) -> int:
         """How many rows there are, up to 2^63: one more than Python's own ``len`` can return."""
         return int(self.n)
+
+    def __bool__(self) -> bool:
+        """Whether there are any, also of 2^63."""
+        return self.n > 0
 
     def __getitem__(self, key: Any) -> Batch:
         """One row (x of shape (features,), y of shape (1,)), a slice, rows by number, or those of a mask.
@@ -230,8 +193,8 @@ class BaseRows(ABC):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         """No array: rows are features and responses."""
         raise InvalidTypeError(
-            f"{self!r} are no single array: use rows.X, of shape (rows, features), and rows.y, of shape (rows, 1), or "
-            "np.hstack(rows[:]) for both in one"
+            f"{self!r} are no single array: use rows.X, of shape (rows, features), and rows.y, of shape (rows, 1), "
+            "np.hstack(rows[:]) for both in one, or rows.to_pandas() for a table"
         )
 
     def __eq__(self, other: object) -> bool:
