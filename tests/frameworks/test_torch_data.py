@@ -132,6 +132,19 @@ def test_a_batch_is_one_take(torch, pipes, DataLoader):
         assert equal(batches, [rows.take(np.arange(i, min(i + 32, 100))) for i in range(0, 100, 32)])
 
 
+@forks
+@pytest.mark.parametrize("workers", [0, 2])
+def test_rows_are_a_map_style_dataset_as_they_are(torch, DataLoader, monkeypatch, workers):
+    """`DataLoader(rows, 32)`: tensors, each row once, one take a batch, and none for each row."""
+    rows = rows_of()
+    monkeypatch.delattr(type(rows).__mro__[1], "__getitem__")
+    for source in (rows, rows.materialize()):
+        batches = list(DataLoader(source, 32, shuffle=True, num_workers=workers))
+        assert [len(X) for X, _ in batches] == [32, 32, 32, 4]
+        assert all(isinstance(part, torch.Tensor) for batch in batches for part in batch)
+        assert every_row_once(rows, batches)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_dataset_in_workers_gives_every_row_once(torch, pipes, DataLoader, method):
     rows = rows_of(103)
