@@ -1,7 +1,8 @@
 """PyTorch: planted's batches as torch tensors, and the book's classes for its PyTorch tab.
 
 Minibatches of `torch.Tensor` share memory with the chunk of rows that they are cut from, without a copy. `Dataset`,
-`IterableDataset` and `LightningDataModule` are rows for torch's own input pipelines::
+`IterableDataset` and `LightningDataModule` are rows for torch's own input pipelines: `Dataset` where torch chooses the
+order, `IterableDataset` for a `Loader` or a `Pipeline` in any number of worker processes, epoch after epoch::
 
     from planted import torch as d2l
 
