@@ -23,3 +23,10 @@ def test_the_program_that_the_type_checkers_read_runs(needs, tmp_path, monkeypat
 def test_a_loaders_type_takes_that_of_its_batches():
     """At run time, too, where `Loader[...]` stands in annotations that are evaluated."""
     assert planted.Loader[tuple[int, int]].__origin__ is planted.Loader
+
+
+@pytest.mark.frameworks
+def test_the_program_on_pytorch_that_they_read_runs(needs):
+    needs("torch")
+    names = runpy.run_path(str(Path(__file__).parent / "typing" / "torch_program.py"))
+    assert names["report"].passed

@@ -11,7 +11,7 @@ order, `IterableDataset` for a `Loader` or a `Pipeline` in any number of worker 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,11 +48,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """`LightningDataModule`, for those who have Lightning."""
-    if name != "LightningDataModule":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _frameworks.LightningDataModule
+if TYPE_CHECKING:
+    from planted._frameworks import LightningDataModule as LightningDataModule  # noqa: PLC0414 -- offered
+else:
+
+    def __getattr__(name: str) -> Any:
+        """`LightningDataModule`, for those who have Lightning."""
+        if name != "LightningDataModule":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _frameworks.LightningDataModule
 
 
 def minibatches(array: Any, batch_size: int) -> Sequence[torch.Tensor]:

@@ -4,6 +4,8 @@ In: the book's arguments, or rows. Out: the book's classes, and rows as each fra
 needs a framework is imported when it is first asked for.
 """
 
+from typing import TYPE_CHECKING
+
 from planted._frameworks.book import (
     Framework,
     HyperParameters,
@@ -13,6 +15,12 @@ from planted._frameworks.book import (
     refuse_integers,
 )
 from planted._lazy import lazily
+
+if TYPE_CHECKING:
+    from planted._frameworks.jax_sharded import ShardedLoader as ShardedLoader
+    from planted._frameworks.lightning import LightningDataModule as LightningDataModule
+    from planted._frameworks.torch_data import Dataset as Dataset
+    from planted._frameworks.torch_data import IterableDataset as IterableDataset
 
 __getattr__ = lazily(
     __name__,
