@@ -154,17 +154,68 @@ def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
 
 def rows_like(rows: Any, name: str = "rows") -> Any:
     """Anything with a length and a ``take``, as a loader and others' pipelines read it."""
-    if not (hasattr(rows, "take") and hasattr(rows, "__len__")):
+    remedy = ""
+    if is_table(rows):
+        remedy = "pass its arrays, planted.Loader((table[features].to_numpy(), table[response].to_numpy())), or read "
+        remedy += "its file with planted.open_table"
+    elif hasattr(rows, "shape") and hasattr(rows, "dtype"):  # its own `take` means something else
+        remedy = "pass features and responses together, planted.Loader((X, y)), or (X,) alone"
+    elif isinstance(rows, (tuple, list)):
+        remedy = "pass arrays, such as planted.Loader((np.asarray(X), np.asarray(y)))"
+    elif isinstance(rows, (str, bytes)) or hasattr(rows, "__fspath__"):
+        remedy = "open it with planted.open(folder) or planted.open_table(files, features=[...], response=...)"
+    elif hasattr(rows, "w") and hasattr(rows, "noise"):
+        remedy = "say how many, planted.rows(truth, n)"
+    elif not (hasattr(rows, "take") and hasattr(rows, "__len__")):
+        remedy = "use planted.rows(...) or planted.regression(...), or arrays, planted.Loader((X, y))"
+    if remedy:
         raise InvalidTypeError(
-            f"{name} of type {type(rows).__name__} must have a length and take(row_numbers): "
-            "use planted.rows(...), or planted.regression(...)"
+            f"{name} of type {type(rows).__name__} must have a length and take(row_numbers), which returns (X, y): "
+            f"{remedy}"
         )
     return rows
 
 
+def is_table(value: Any) -> bool:
+    """Whether it has named columns, as data frames and Arrow's tables do."""
+    named = hasattr(value, "columns") or hasattr(value, "column_names")
+    return named and (hasattr(value, "to_numpy") or hasattr(value, "to_pandas"))
+
+
+def taken(arrays: Any, count: int, rows: Any) -> tuple[Any, ...]:
+    """What a ``take`` of `count` rows returned, if it is a tuple or list of arrays of so many rows."""
+    if isinstance(arrays, (tuple, list)) and arrays:
+        if all(hasattr(array, "nbytes") and hasattr(array, "shape") for array in arrays):
+            if all(len(array) == count for array in arrays):
+                return tuple(arrays)
+            found = f"arrays of shapes {', '.join(str(tuple(array.shape)) for array in arrays)}"
+        else:
+            found = f"a {type(arrays).__name__} of {', '.join(type(array).__name__ for array in arrays)}"
+    elif hasattr(arrays, "keys"):
+        found = f"a {type(arrays).__name__} with the keys {short(list(arrays.keys()))}"
+    else:
+        found = f"a value of type {type(arrays).__name__}"
+    raise InvalidTypeError(
+        f"take of {count} row numbers of {short(rows)} returned {found}; it must return arrays, each with one row a "
+        "number: return a tuple (X, y)"
+    )
+
+
 def length(rows: Any) -> int:
     """How many rows or items there are; Python's own ``len`` ends at 2^63 - 1."""
-    return int(rows.__len__())
+    return steps(rows) if isinstance(rows, range) else int(rows.__len__())
+
+
+def steps(numbers: range) -> int:
+    """The length of a range of any size."""
+    return max(0, -((numbers.start - numbers.stop) // numbers.step))
+
+
+def for_len(count: int, what: str) -> int:
+    """A length, if Python's ``len`` can return it."""
+    if count >= 1 << 63:
+        raise InvalidValueError(f"{what} are {count}, and Python's len ends at 2^63 - 1: ask for fewer")
+    return count
 
 
 def row_numbers(rows: object, n: int, name: str = "row number", *, masks: bool = False) -> RowNumbers:
@@ -208,6 +259,16 @@ def row_numbers(rows: object, n: int, name: str = "row number", *, masks: bool =
     if array.dtype != np.int64 or np.maximum.reduce(array.view(np.uint64)) >= n:  # a negative one is huge then
         _in_range([array.min(), array.max()], n, name)
     return array if array.dtype == np.int64 and array.flags.carray else np.array(array, np.int64, order="C")
+
+
+def sliced(key: slice, n: int) -> range:
+    """The row numbers of a slice of ``range(n)``, as a list takes it."""
+    for name, bound in (("start", key.start), ("stop", key.stop), ("step", key.step)):
+        if bound is not None:
+            whole(bound, f"slice {name}", remedy="use whole row numbers")
+    if key.step is not None and int(key.step) == 0:
+        raise InvalidValueError("slice step=0 must not be zero: use a step of 1 or leave it out")
+    return range(*key.indices(n))
 
 
 def _selected(mask: npt.NDArray[Any], n: int) -> RowNumbers:

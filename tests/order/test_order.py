@@ -599,15 +599,36 @@ def test_indices_end_at_any_size(n):
     [
         (1.0, r"^position=1\.0 is not an integer"),
         (True, r"^position=True is a bool"),
-        (slice(1, 2), r"^position=slice\(1, 2, None\) is not an integer.*take\(\)"),
-        ([1], r"^position=\[1\] is not an integer.*take\(\)"),
+        (slice(1.0, 2), r"^slice start=1\.0 is not an integer"),
+        ([1.5], r"^positions \[1\.5\] are float64"),
+        ([True] * 10, r"^positions .* are bool; .*for a mask use np\.flatnonzero\(mask\)"),
         ("1", r"^position='1' is not an integer"),
     ],
 )
 def test_bad_indices(position, message):
-    """An index that is not one integer is refused, and `take` named for several."""
+    """An index that is no integer, and no several of them, is refused."""
     with pytest.raises(InvalidTypeError, match=message):
         permutation(10)[position]
+
+
+@pytest.mark.parametrize("n", [0, 1, 10, 4096, 4097, 10_000, 2**63])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_slices_are_a_lists(n, inverted):
+    """A slice, a range or several positions give what `take` gives of the same positions, in a new array."""
+    order = permutation(n, seed=3).inverse() if inverted else permutation(n, seed=3)
+    for key in (slice(1, 3), slice(-3, None), slice(5, 1, -2), slice(3, 0, -1), slice(2, -1, n // 3 + 1), slice(7, 2)):
+        found = order[key]
+        assert found.dtype == np.int64
+        assert found.flags.writeable
+        np.testing.assert_array_equal(found, order.take(np.array(range(*key.indices(n)), np.int64)))
+    if n >= 10:
+        for several in ([3, 1, 1], (2,), range(9, -1, -3), np.array([n - 1, 0])):
+            np.testing.assert_array_equal(order[several], order.take(list(several)))
+        order[:5][:] = 0  # the order itself stays as it was
+        assert len(set(order[:10].tolist())) == 10
+    if n == 10:
+        np.testing.assert_array_equal(order[:], np.asarray(order))
+        np.testing.assert_array_equal(order[::-1], list(order)[::-1])
 
 
 def test_orders_cannot_be_changed():

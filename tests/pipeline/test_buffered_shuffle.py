@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -141,3 +142,20 @@ def test_a_buffer_gives_its_first_item_once_it_is_full():
     source = Counting(range(100))
     next(iter(Pipeline(source).buffered_shuffle(10)))
     assert source.read == list(range(10))
+
+
+def test_a_buffer_grows_with_its_items():
+    """A buffer for five million items that holds three takes next to nothing, also when a state is loaded."""
+    pipeline = Pipeline(list("abc")).buffered_shuffle(5_000_000)
+    tracemalloc.start()
+    whole = list(pipeline)
+    pipeline.set_epoch(0)
+    iterator = iter(pipeline)
+    first = next(iterator)
+    pipeline.load_state_dict(pipeline.state_dict())
+    rest = list(pipeline)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sorted(whole) == list("abc")
+    assert [first, *rest] == whole
+    assert peak < 1_000_000

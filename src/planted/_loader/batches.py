@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from planted._input import steps
 from planted._types import RowNumbers
 
 Tail: TypeAlias = Literal["keep", "drop", "pad"]
@@ -47,8 +48,9 @@ class GlobalBatches:
     world_size: int = 1
     tail: Tail = "keep"
 
-    def __len__(self) -> int:
-        """How many batches an epoch has."""
+    @property
+    def count(self) -> int:
+        """How many batches an epoch has; more, perhaps, than ``len`` can return."""
         return self.n // self.batch_size if self.tail == "drop" else -(-self.n // self.batch_size)
 
     def share(self, count: int) -> tuple[int, int]:
@@ -66,9 +68,9 @@ class GlobalBatches:
         An incomplete last batch is a chunk of its own, unless one rank reads it as it is.
         """
         complete = self.n // self.batch_size
-        alike = len(self) if self.world_size == 1 and self.tail == "keep" else complete
+        alike = self.count if self.world_size == 1 and self.tail == "keep" else complete
         whole = range(wanted.start, min(wanted.stop, alike), wanted.step)
-        for first in range(0, len(whole), per_chunk):
+        for first in range(0, steps(whole), per_chunk):
             yield Chunk(whole[first : first + per_chunk], self.largest())
         if alike == complete and complete in wanted:
             rest = self.n - complete * self.batch_size
@@ -95,4 +97,6 @@ class GlobalBatches:
     def padding(self, chunk: Chunk) -> RowNumbers:
         """The positions that are repeated after those: the first of the epoch, and once more if it is very short."""
         end = chunk.batches.start * self.batch_size + self.share(self.batch_size)[1]
-        return np.arange(end - chunk.padding, end, dtype=np.int64) % max(1, self.n)
+        n = max(1, self.n)
+        numbers = np.arange(chunk.padding, dtype=np.uint64) + np.uint64((end - chunk.padding) % n)  # below 2^64
+        return (numbers % np.uint64(n)).astype(np.int64)

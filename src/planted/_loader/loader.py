@@ -14,16 +14,38 @@ framework's arrays. Rows on disk are read in blocks, through `pool`. The vocabul
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, Unpack, cast, overload
+from typing import Any, Final, Literal, Unpack, overload
 
 import numpy as np
 
-from planted._input import bytes_of, flag, integer, length, rows_like, seed_and_salt, to_json_int
+from planted._input import (
+    bytes_of,
+    flag,
+    for_len,
+    integer,
+    length,
+    rows_like,
+    seed_and_salt,
+    short,
+    steps,
+    taken,
+    to_json_int,
+)
 from planted._loader.batches import Chunk, GlobalBatches, Tail
 from planted._loader.chunks import FilledChunk, filled_chunks
 from planted._loader.pool import ChunkRequest, PoolReader
-from planted._loader.settings import Arrays, Minibatch, NumberedArrays, Others, Settings, Tensors
+from planted._loader.settings import (
+    Arrays,
+    Minibatch,
+    NumberedArrays,
+    Others,
+    Settings,
+    Tensors,
+    checked_shuffle,
+    settings_table,
+)
 from planted._order import BlockOrder, Order, Permutation, PoolPlan, Sequential, plan_pool
+from planted._pipeline import Arrays as RowsOfArrays
 from planted._pipeline import Cursor, Epochs, LoaderSource, StreamMethods, rank_and_world_size, splitter
 from planted._rows import BaseRows, Rows, earlier_fingerprint
 from planted._types import Framework, Shuffle
@@ -36,7 +58,7 @@ DEFAULTS: Final = {"pad_last": False, "end": None}  # of settings that may be ab
 OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
 
 
-class Loader(Epochs[Minibatch], StreamMethods):
+class Loader(Epochs[Minibatch], StreamMethods[Minibatch]):
     """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
 
     Each ``for`` over a loader is the next epoch: tuples (X, y), or (X, y, row numbers).
@@ -105,6 +127,10 @@ class Loader(Epochs[Minibatch], StreamMethods):
     """
 
     __module__ = "planted"
+
+    # found out when first asked for; here, since older pickles lack them
+    _bytes: int | None = None  # of a row
+    _order: dict[str, Any] | None = None  # what a state says of the blocks
 
     @overload
     def __init__(
@@ -175,9 +201,11 @@ class Loader(Epochs[Minibatch], StreamMethods):
             raise InvalidValueError(
                 f"fresh=True needs rows computed on demand, not {rows!r}: leave them unmaterialized"
             )
+        if isinstance(rows, (tuple, list)) and rows and all(getattr(array, "shape", ()) for array in rows):
+            rows = RowsOfArrays(rows)
         self.rows: Any = rows_like(rows)
         self.batch_size: int = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
-        self.shuffle = _shuffle(shuffle, rows)
+        self.shuffle = checked_shuffle(shuffle, rows)
         self.drop_last: bool = flag(drop_last, "drop_last")
         self.pad_last: bool = flag(pad_last, "pad_last")
         if self.drop_last and self.pad_last:
@@ -225,7 +253,7 @@ class Loader(Epochs[Minibatch], StreamMethods):
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
-        return len(self._global)
+        return for_len(self._global.count, "the batches of an epoch")
 
     def read(self, epoch: int, batch: int = 0, step: int = 1) -> Iterator[Minibatch]:
         """Batches ``batch``, ``batch + step``, ... of an epoch; the loader itself stays where it is.
@@ -255,7 +283,7 @@ class Loader(Epochs[Minibatch], StreamMethods):
     def state_dict(self) -> dict[str, Any]:
         """Where the loader is, as a small dict for JSON: what was delivered counts, what was made ahead does not."""
         epoch, batch = self._where()
-        if batch and batch >= len(self):
+        if batch and batch >= self._global.count:
             epoch, batch = epoch + 1, 0
         return {"epoch": epoch, "batch": batch or 0, **self._settings()}
 
@@ -270,7 +298,10 @@ class Loader(Epochs[Minibatch], StreamMethods):
         expected = self._settings()
         names = {"epoch", "batch", *expected}
         if not isinstance(state, Mapping) or set(state) - OPTIONAL != names - OPTIONAL:
-            raise StateError(f"state={state!r} is not a loader's state: pass what loader.state_dict() returned")
+            remedy = "pass what loader.state_dict() returned"
+            if isinstance(state, Mapping) and "steps" in state:
+                remedy = "it is a pipeline's: pass it to the load_state_dict of the same pipeline"
+            raise StateError(f"state={short(state)} is not a loader's state: {remedy}")
         for name, value in {**DEFAULTS, **expected}.items():
             found = state.get(name, DEFAULTS.get(name))
             if found != value or type(found) is not type(value):
@@ -284,9 +315,15 @@ class Loader(Epochs[Minibatch], StreamMethods):
                 if name in BLOCK_SETTINGS:
                     remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
                 raise StateError(f"the state has {name}={found!r}, this loader {name}={value!r}: {remedy}")
-        last = max(0, len(self) - 1)
+        last = max(0, self._global.count - 1)
         batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
         self._go_to(state["epoch"], batch, "state['epoch']")
+
+    def _repr_html_(self) -> str:
+        """The settings, and where it stands, for notebooks."""
+        epoch, batch = self._where()
+        stands = f"batch {batch or 0:,} of {self._global.count:,}, epoch {epoch}"
+        return settings_table(self, stands, "" if self._plan is None else self._plan.mixing(self.batch_size))
 
     def __repr__(self) -> str:
         """The settings that differ from the defaults."""
@@ -303,6 +340,8 @@ class Loader(Epochs[Minibatch], StreamMethods):
         return f"Loader({', '.join(parts)}, framework={self.framework!r})"
 
     def _settings(self) -> dict[str, Any]:
+        if self._order is None:
+            self._order = {} if self._plan is None else self._plan.settings()
         if self._fingerprint is None:
             self._fingerprint = self.rows.fingerprint() if hasattr(self.rows, "fingerprint") else f"{self._n} rows"
         return {
@@ -316,7 +355,7 @@ class Loader(Epochs[Minibatch], StreamMethods):
             "salt": self.salt,
             **({"pad_last": True} if self.pad_last else {}),
             **self._end(),
-            **(self._plan.settings() if self._plan is not None else {}),
+            **self._order,
         }
 
     def _end(self) -> dict[str, int]:
@@ -328,16 +367,19 @@ class Loader(Epochs[Minibatch], StreamMethods):
 
     def _items(self, cursor: Cursor, step: int = 1) -> Iterator[Minibatch]:
         first, batches = cursor.position or 0, self._global
-        wanted = range(first, len(batches), step)
+        wanted = range(first, batches.count, step)
         chunks = self._read_blocks if self._plan is not None else self._take_rows
         split = splitter(self.framework)
         cursor.position = first
+        if not batches.count:  # nothing will be delivered: the epoch is over
+            cursor.epoch, cursor.position = cursor.epoch + 1, 0
         for chunk in chunks(cursor.epoch, batches, wanted) if wanted else ():
             # split here, not in the thread that filled it: making views holds the GIL, so threads cannot share it
             for part in chunk.parts():
-                for batch in zip(*(split(array, chunk.size) for array in part), strict=True):
+                cut: Iterator[Any] = zip(*(split(array, chunk.size) for array in part), strict=True)
+                for batch in cut:
                     cursor.position += step
-                    yield cast("Minibatch", batch)
+                    yield batch
 
     def _take_rows(self, epoch: int, batches: GlobalBatches, wanted: range) -> Iterator[FilledChunk]:
         """Chunks of rows that are taken by number."""
@@ -353,7 +395,7 @@ class Loader(Epochs[Minibatch], StreamMethods):
             numbers = order.take(batches.positions(chunk))
             if chunk.padding:
                 numbers = np.concatenate([numbers, order.take(batches.padding(chunk))])
-            arrays = tuple(source.take(numbers))
+            arrays = taken(source.take(numbers), numbers.size, source)
             return FilledChunk((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
         per_chunk = self._batches_per_chunk(self._row_bytes(), CHUNK_BYTES)
@@ -386,24 +428,12 @@ class Loader(Epochs[Minibatch], StreamMethods):
         rows = self.rows
         if isinstance(rows, BaseRows):
             return int((rows.features + 1) * rows.dtype.itemsize)
-        if "_bytes" not in vars(self):  # nor is it in a loader that was pickled before
-            self._bytes = sum(int(array.nbytes) for array in rows.take([0]))
+        if self._bytes is None:
+            self._bytes = sum(int(array.nbytes) for array in taken(rows.take([0]), 1, rows))
         return self._bytes
 
     def _batches_per_chunk(self, row_bytes: int, limit: int) -> int:
         return max(1, limit // max(1, row_bytes * self._global.largest()))
 
     def _chunks_ahead(self, wanted: range, per_chunk: int) -> int:
-        return self._ahead if len(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread
-
-
-def _shuffle(value: object, rows: Any) -> Shuffle:
-    """The order, by the name that a state has for it: all rows mixed is True wherever rows have no blocks."""
-    in_blocks = hasattr(rows, "partition")
-    if isinstance(value, (bool, np.bool_)):
-        return "blocks" if value and in_blocks else bool(value)
-    if not isinstance(value, str) or value not in ("blocks", "rows"):
-        raise InvalidTypeError(f"shuffle={value!r} must be True, False, 'blocks' or 'rows'")
-    if value == "blocks" and not in_blocks:
-        raise InvalidValueError(f"shuffle='blocks' needs rows kept on disk, in blocks, not {rows!r}: use shuffle=True")
-    return cast("Shuffle", value) if in_blocks else True
+        return self._ahead if steps(wanted) > per_chunk + 1 else 0  # one chunk, and perhaps a tail: no thread

@@ -7,15 +7,15 @@ five rows all 120 orders are equally likely, which no Feistel network of a few b
 Sources: Luby, Rackoff 1988; Naor, Reingold 1999; Black, Rogaway, "Ciphers with arbitrary finite domains", 2002.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import integer, row_numbers, seed_and_salt, to_json_int, whole
+from planted._input import integer, row_numbers, seed_and_salt, sliced, to_json_int, whole
 from planted._machine import empty, in_pieces
 from planted._rows import LIMIT, SMALL, feistel_bits, key_words
 from planted._types import RowNumbers
@@ -75,9 +75,18 @@ class Permutation:
 
     Shuffles of one seed for different purposes, such as that of blocks and that of rows, have nothing in common.
 
-    >>> p = permutation(10**12, seed=0, epoch=0)
+    It reads as a list of row numbers does: ``len(p)``, ``p[3]``, ``p[-1]``, ``p[10:20]``, iteration.
+
+    Examples
+    --------
+    >>> import planted
+    >>> p = planted.permutation(10**12, seed=0, epoch=0)
     >>> p.inverse().take(p.take([0, 1, 10**12 - 1]))
     array([           0,            1, 999999999999])
+    >>> bool((p[1:3] == p.take([1, 2])).all()), p[-1] == p[10**12 - 1]
+    (True, True)
+    >>> p
+    permutation(1000000000000, seed=0, epoch=0)
     """
 
     __module__ = "planted._order"  # in pickles
@@ -121,9 +130,20 @@ class Permutation:
         call = f"permutation({self.n}, seed={to_json_int(self.seed)}, epoch={to_json_int(self.epoch)}{salt}{purpose})"
         return f"{call}.inverse()" if self.inverted else call
 
-    def __getitem__(self, position: int) -> int:
-        """The row number at one position; a negative one counts from the end."""
-        at = whole(position, "position", remedy="use take() for several")
+    @overload
+    def __getitem__(self, position: "int | np.integer[Any]") -> int: ...
+    @overload
+    def __getitem__(self, position: "slice | Sequence[int] | RowNumbers") -> RowNumbers: ...
+    def __getitem__(self, position: Any) -> Any:
+        """The row number at one position, or, as `take` gives them, those of a slice or of several positions.
+
+        A single negative position, and those of a slice, count from the end, as in a list.
+        """
+        if isinstance(position, slice):
+            return self._take_range(sliced(position, self.n))
+        if isinstance(position, (list, tuple, range)) or getattr(position, "ndim", 0) > 0:
+            return self.take(position)
+        at = whole(position, "position", remedy="use p[3], p[10:20] or p.take([3, 1, 4])")
         if not -self.n <= at < self.n:
             raise RowNumberError(
                 f"position {to_json_int(at)} is outside [0, {self.n}): use 0 to {self.n - 1}, or -1 for the last"

@@ -6,6 +6,7 @@ framework's minibatches, and which of how many processes this one is.
 
 import importlib
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
@@ -13,6 +14,17 @@ import numpy as np
 from planted.errors import InvalidValueError
 
 FRAMEWORKS: Final = ("jax", "mxnet", "tensorflow", "torch")  # each has a door
+ALIASES: Final = {  # other words for them
+    "np": "numpy",
+    "pytorch": "torch",
+    "lightning": "torch",
+    "flax": "jax",
+    "jax.numpy": "jax",
+    "jnp": "jax",
+    "tf": "tensorflow",
+    "keras": "tensorflow",
+    "gluon": "mxnet",
+}
 
 SplitBatches: TypeAlias = Callable[[Any, int], Sequence[Any]]
 
@@ -35,9 +47,18 @@ def splitter(framework: str) -> SplitBatches:
     if framework == "numpy":
         return _slices
     if framework not in FRAMEWORKS:
-        raise InvalidValueError(f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, FRAMEWORKS))}")
+        raise InvalidValueError(
+            f"framework={framework!r} must be 'numpy' or one of {', '.join(map(repr, FRAMEWORKS))}{_nearest(framework)}"
+        )
     split: SplitBatches = importlib.import_module(f"planted.{framework}").minibatches
     return split
+
+
+def _nearest(framework: object) -> str:
+    """The name that was probably meant, as the end of a message."""
+    word = str(getattr(framework, "__name__", framework)).lower()  # of a module, too
+    found = [ALIASES[word]] if word in ALIASES else get_close_matches(word, ("numpy", *FRAMEWORKS), 1)
+    return f": did you mean {found[0]!r}?" if found else ""
 
 
 def rank_and_world_size(framework: str) -> tuple[int, int]:

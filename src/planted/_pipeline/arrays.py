@@ -41,7 +41,7 @@ class Arrays:
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"<{array.dtype} {array.shape}>" for array in self.arrays)
-        return f"Pipeline.from_arrays({shapes})"
+        return f"({shapes})"
 
 
 def equally_long(tensors: Sequence[Any]) -> None:

@@ -10,7 +10,7 @@ So which item is in which slot can be computed backwards from t, without the ite
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, ClassVar, Final, TypeAlias
@@ -48,21 +48,24 @@ class BufferedShuffle(Step):
         emitted, total, at = position or (0, 0, None)
         k0, k1, *_ = key_words("buffer", self.seed, salt=self.salt, epoch=epoch)
         key = (k0, k1)
-        contents = self._contents(key, emitted, total)
-        if not contents:
-            return
-        slot_of = {number: slot for slot, number in enumerate(contents)}
-        last = max(contents)  # with it the buffer is full
-        hole = slot_of[last]
+        buffer: list[Any] = []  # grows with the items, which may be few
+        place: Callable[[int], int | None] = int  # the slot of an item: at the start, of each the next
+        first, last, hole = 0, self.size - 1, self.size - 1  # with the last one the buffer is full
+        if position:
+            contents = self._contents(key, emitted, total)
+            if not contents:
+                return
+            buffer = [None] * len(contents)
+            place = {number: slot for slot, number in enumerate(contents)}.get
+            first, last = min(contents), max(contents)
+            hole = contents.index(last)
         choices = self._choices(key, emitted)
-        buffer: list[Any] = [None] * len(contents)
         before: OrderedDict[int, Position] = OrderedDict()  # of each item in the buffer, oldest first
-        first = min(contents)
         number = first - 1  # of the last item that came
         for number, (item, after) in enumerate(self.upstream.open(epoch, at), first):
-            slot = slot_of.get(number) if number <= last else hole
+            slot = place(number) if number <= last else hole
             if slot is not None:
-                buffer[slot], before[number] = (number, item), at
+                buffer[slot : slot + 1], before[number] = [(number, item)], at
             at = after
             if number < last:
                 continue
@@ -80,7 +83,7 @@ class BufferedShuffle(Step):
             )
         if not total:
             total = number + 1
-            _close(buffer, hole, total)
+            _close(buffer, hole)
         for leaving, out in _drained(buffer, _slots(key, emitted, np.arange(len(buffer), 0, -1))):
             del before[leaving]
             emitted += 1
@@ -96,8 +99,10 @@ class BufferedShuffle(Step):
         if not total:
             return self._filled(key, emitted)
         steady = max(0, total - self.size + 1)
-        contents = self._filled(key, steady)
-        _close(contents, contents.index(max(contents)), total)
+        contents = list(range(total))  # of a buffer that was never full
+        if steady:
+            contents = self._filled(key, steady)
+            _close(contents, contents.index(max(contents)))
         slots = _slots(key, steady, np.arange(len(contents), 0, -1))
         deque(islice(_drained(contents, slots), emitted - steady), maxlen=0)
         return contents
@@ -127,11 +132,9 @@ def _slots(key: Key, first: int, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np
     return ((w1.astype(np.uint64) * r + ((w0.astype(np.uint64) * r) >> half)) >> half).astype(np.int64)
 
 
-def _close(slots: list[Any], hole: int, total: int) -> None:
-    """Give up the slots that no item will fill: those never filled, or the one that the last emission emptied."""
-    if total < len(slots):
-        del slots[total:]
-    else:
+def _close(slots: list[Any], hole: int) -> None:
+    """Give up the slot that no item will fill: the one that the last emission emptied, if there was one."""
+    if hole < len(slots):
         slots[hole] = slots[-1]
         slots.pop()
 

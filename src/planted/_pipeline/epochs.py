@@ -1,15 +1,23 @@
 """Epochs: where a reading stands, for a `Loader` and a `Pipeline` alike."""
 
+import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from planted._input import integer
 from planted._pipeline.stages import Position, short
+from planted._types import Item
 from planted.errors import InvalidTypeError
 
-Item = TypeVar("Item")
+_locks: dict[int, threading.RLock] = {}  # one a process: none of a parent's is held in a fork
+
+
+def _lock() -> "threading.RLock":
+    """For beginning an epoch; not the reader's own, which could not be pickled then."""
+    return _locks.setdefault(os.getpid(), threading.RLock())
 
 
 @dataclass(slots=True)
@@ -33,9 +41,10 @@ class Epochs(ABC, Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         """The items of the next epoch."""
-        epoch, position = self._next
-        self._next = (epoch + 1, None)
-        self._cursor = cursor = Cursor(epoch, position)
+        with _lock():  # two threads begin two epochs
+            epoch, position = self._next
+            self._next = (epoch + 1, None)
+            self._cursor = cursor = Cursor(epoch, position)
         return self._items(cursor)
 
     @property
@@ -49,11 +58,14 @@ class Epochs(ABC, Generic[Item]):
 
     def _where(self) -> tuple[int, Position]:
         """The epoch and position that a state saves."""
-        return self._next if self._cursor is None else (self._cursor.epoch, self._cursor.position)
+        cursor = self._cursor  # once: another thread may begin an epoch
+        return self._next if cursor is None else (cursor.epoch, cursor.position)
 
     def _go_to(self, epoch: object, position: Position, name: str = "epoch") -> None:
-        self._next = (integer(epoch, name, minimum=0, remedy="epochs count from 0"), position)
-        self._cursor = None
+        number = integer(epoch, name, minimum=0, remedy="epochs count from 0")
+        with _lock():
+            self._next = (number, position)
+            self._cursor = None
 
     # ---- what it is not: an array, or a list ---------------------------------------------------------------------
 

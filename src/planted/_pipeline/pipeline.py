@@ -12,10 +12,10 @@ one after another, after the steps that were asked for. The vocabulary:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Generic, TypeVar, overload
 
-from planted._input import flag, integer, seed_and_salt
+from planted._input import flag, for_len, integer, seed_and_salt
 from planted._pipeline.adapters import splitter
 from planted._pipeline.arrays import Arrays
 from planted._pipeline.buffer import BufferedShuffle
@@ -23,13 +23,16 @@ from planted._pipeline.epochs import Cursor, Epochs
 from planted._pipeline.sources import IteratorSource, RowSource, stage_of
 from planted._pipeline.stages import Stage, difference, is_position, short
 from planted._pipeline.steps import BatchStep, Filter, Map, Prefetch, Repeat, Take, part
+from planted._types import Framework, Item
 from planted.errors import InvalidTypeError, InvalidValueError, StateError
+
+Mapped = TypeVar("Mapped")
 
 STATE_VERSION: Final = 1
 BUFFER_LIMIT: Final = 1 << 31
 
 
-class StreamMethods(ABC):
+class StreamMethods(ABC, Generic[Item]):
     """What can be done to a stream of items, the same for a `Loader` and a `Pipeline`: each method adds a step."""
 
     @property
@@ -37,7 +40,7 @@ class StreamMethods(ABC):
     def _stage(self) -> Stage:
         """What the steps follow."""
 
-    def map(self, f: Callable[..., Any]) -> "Pipeline":
+    def map(self, f: Callable[..., Mapped]) -> "Pipeline[Mapped]":
         """Each item, as a function of yours changes it.
 
         Parameters
@@ -69,7 +72,7 @@ class StreamMethods(ABC):
         """
         return Pipeline(Map(self._stage, _function(f, "f")))
 
-    def filter(self, predicate: Callable[..., Any]) -> "Pipeline":
+    def filter(self, predicate: Callable[..., Any]) -> "Pipeline[Item]":
         """The items for which a predicate of yours is true.
 
         Parameters
@@ -91,7 +94,7 @@ class StreamMethods(ABC):
         """
         return Pipeline(Filter(self._stage, _function(predicate, "predicate")))
 
-    def repeat(self, times: int | None = None) -> "Pipeline":
+    def repeat(self, times: int | None = None) -> "Pipeline[Item]":
         """Several epochs as one: `times` of them, or endlessly many.
 
         Each pass reads the next epoch, so a loader shuffles each in another order: epoch e of the result is epochs
@@ -125,7 +128,7 @@ class StreamMethods(ABC):
             )
         return Pipeline(Repeat(self._stage, times))
 
-    def take(self, k: int) -> "Pipeline":
+    def take(self, k: int) -> "Pipeline[Item]":
         """The first `k` items of each epoch; after them nothing more is read.
 
         Raises
@@ -141,7 +144,7 @@ class StreamMethods(ABC):
         """
         return Pipeline(Take(self._stage, integer(k, "k", minimum=0, remedy="use a number of items")))
 
-    def prefetch(self, k: int) -> "Pipeline":
+    def prefetch(self, k: int) -> "Pipeline[Item]":
         """The same items, up to `k` of them made ahead, in order, by one background thread.
 
         It pays where a function of yours waits or releases the GIL, as files and NumPy do, and takes longer than the
@@ -165,7 +168,7 @@ class StreamMethods(ABC):
         """
         return Pipeline(Prefetch(self._stage, integer(k, "k", minimum=0, remedy="use 0 to work in the calling thread")))
 
-    def buffered_shuffle(self, size: int, *, seed: int = 0, salt: str = "") -> "Pipeline":
+    def buffered_shuffle(self, size: int, *, seed: int = 0, salt: str = "") -> "Pipeline[Item]":
         """The items in random order, through a buffer: a random one of `size` leaves when the next comes.
 
         For streams that have no length or cannot be read at random. It brings an item forward by less than `size`
@@ -197,7 +200,7 @@ class StreamMethods(ABC):
         size = integer(size, "size", minimum=1, maximum=BUFFER_LIMIT, remedy="use the number of items to hold")
         return Pipeline(BufferedShuffle(self._stage, size, *seed_and_salt(seed, salt)))
 
-    def batch(self, size: int, *, drop_last: bool = False, framework: str = "numpy") -> "Pipeline":
+    def batch(self, size: int, *, drop_last: bool = False, framework: Framework = "numpy") -> "Pipeline[Any]":
         """Items stacked along a new leading axis, `size` at a time: rows become minibatches.
 
         Parameters
@@ -236,7 +239,7 @@ class StreamMethods(ABC):
         return Pipeline(BatchStep(self._stage, size, drop_last, framework))
 
 
-class Pipeline(Epochs[Any], StreamMethods):
+class Pipeline(Epochs[Item], StreamMethods[Item]):
     """A stream of items from any source, to which steps can be added; each ``for`` over it is the next epoch.
 
     Parameters
@@ -276,13 +279,21 @@ class Pipeline(Epochs[Any], StreamMethods):
 
     __module__ = "planted"
 
+    _source: dict[str, Any] | None = None  # what a state says of rows, once it was asked for: their fingerprint
+
+    @overload
+    def __init__(self, source: Iterable[Item]) -> None: ...
+    @overload
+    def __init__(self, source: Callable[[], Iterable[Item]]) -> None: ...
+    @overload
+    def __init__(self: "Pipeline[Any]", source: Any) -> None: ...
     def __init__(self, source: Any) -> None:
         super().__init__()
         # of a loader or another pipeline, what it reads, not where it stands
         self._last = source._stage if isinstance(source, StreamMethods) else stage_of(source)  # noqa: SLF001
 
     @classmethod
-    def from_arrays(cls, *arrays: Any) -> "Pipeline":
+    def from_arrays(cls, *arrays: Any) -> "Pipeline[tuple[Any, ...]]":
         """Rows of arrays of any framework: tuples of one element of each, as NumPy arrays.
 
         Parameters
@@ -305,7 +316,7 @@ class Pipeline(Epochs[Any], StreamMethods):
         >>> X.shape, y.shape
         ((50, 2), (50,))
         """
-        return cls(RowSource(Arrays(arrays)))
+        return Pipeline(RowSource(Arrays(arrays)))
 
     @property
     def _stage(self) -> Stage:
@@ -324,9 +335,9 @@ class Pipeline(Epochs[Any], StreamMethods):
         length = self._stage.length()
         if length == float("inf"):
             raise InvalidTypeError(f"{self!r} has no length, since it repeats endlessly: end it with take(k)")
-        return int(length)
+        return for_len(int(length), "the items of an epoch")
 
-    def read(self, epoch: int, item: int = 0, step: int = 1) -> Iterator[Any]:
+    def read(self, epoch: int, item: int = 0, step: int = 1) -> Iterator[Item]:
         """Items ``item``, ``item + step``, ... of an epoch; the pipeline itself stays where it is.
 
         So several workers can share an epoch: worker i of k reads ``pipeline.read(epoch, i, k)``. No item of
@@ -385,14 +396,17 @@ class Pipeline(Epochs[Any], StreamMethods):
 
     # ---- how it is done ---------------------------------------------------------------------------------------
 
-    def _items(self, cursor: Cursor) -> Iterator[Any]:
+    def _items(self, cursor: Cursor) -> Iterator[Item]:
         for item, position in self._stage.open(cursor.epoch, cursor.position):
             cursor.position = position
             yield item
         cursor.epoch, cursor.position = cursor.epoch + 1, None
 
     def _settings(self) -> list[dict[str, Any]]:
-        return [stage.settings() for stage in self._stage.chain()]
+        source, *steps = self._stage.chain()
+        if self._source is None or not isinstance(source, RowSource):
+            self._source = source.settings()
+        return [{**self._source}, *(step.settings() for step in steps)]
 
 
 def read_once(stream: StreamMethods) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from planted._input import length
+from planted._input import is_table, length, taken
 from planted._pipeline.arrays import Arrays
 from planted._pipeline.stages import Items, Position, Stage, name_of, short
 from planted.errors import InvalidTypeError, InvalidValueError
@@ -67,8 +67,13 @@ class RowSource(Source):
     def _taken(self, first: int) -> Iterable[Any]:
         """Rows from `first` on: pairs (x, y), or, where ``take`` gives one array, its rows."""
         rows = np.arange(first, min(first + ROWS_AT_ONCE, length(self.rows)), dtype=np.int64)
-        taken = self.rows.take(rows)
-        return zip(*taken, strict=True) if isinstance(taken, (tuple, list)) else taken
+        found = self.rows.take(rows)
+        if isinstance(found, (tuple, list)) and all(len(part) == len(rows) for part in found):
+            return zip(*found, strict=True)
+        if isinstance(found, (tuple, list)) or hasattr(found, "keys"):
+            return taken(found, len(rows), self.rows)  # an error
+        items: Iterable[Any] = found
+        return items
 
     def length(self) -> float:
         return length(self.rows)
@@ -78,7 +83,7 @@ class RowSource(Source):
         return {"step": "rows", "rows": self.rows.fingerprint() if known else f"{self.length()} rows"}
 
     def __repr__(self) -> str:
-        return repr(self.rows) if isinstance(self.rows, Arrays) else f"Pipeline({self.rows!r})"
+        return f"Pipeline.from_arrays{self.rows!r}" if isinstance(self.rows, Arrays) else f"Pipeline({self.rows!r})"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -225,6 +230,11 @@ def stage_of(source: Any) -> Stage:
         raise InvalidTypeError(
             f"source={short(source)} is a text, not a source of items: for the lines of a file pass "
             "lambda: open(path), for the characters list(text)"
+        )
+    if is_table(source):
+        raise InvalidTypeError(
+            f"source of type {type(source).__name__} is a table, whose items are its columns' names: use "
+            "planted.Pipeline.from_arrays(X, y) of its arrays, or read its file with planted.open_table"
         )
     if isinstance(source, Iterator):
         return IteratorSource(source)

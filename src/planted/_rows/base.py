@@ -5,7 +5,6 @@ identifies the rows (`_identity`, `fingerprint`). All ways to rows follow from t
 `take`, iteration, `split`. Rows are either *lazy*, made or read when they are asked for, or *held* in memory.
 """
 
-import html
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self,
 
 import numpy as np
 
-from planted._input import integer, row_numbers, short, to_json_int, whole
+from planted._html import ROWS, rows_table
+from planted._input import integer, row_numbers, short, sliced, to_json_int, whole
 from planted._machine import empty, in_pieces, too_large, too_large_error
 from planted._rows.columns import Columns
 from planted._types import Batch, FloatArray, RowNumbers
@@ -91,7 +91,7 @@ class BaseRows(ABC):
         ((10, 2), (3, 2), (..., 2))
         """
         if isinstance(key, slice):
-            return self._range(range(*_indices(key, self.n)))
+            return self._range(sliced(key, self.n))
         if isinstance(key, _NO_KEYS):
             raise InvalidTypeError(_refusal(key))
         if getattr(key, "ndim", None) != 0 and hasattr(key, "__len__"):
@@ -213,16 +213,8 @@ class BaseRows(ABC):
 
     def _repr_html_(self) -> str:
         """The first rows as a table, for notebooks."""
-        shown, columns = min(5, self.n), min(8, self.features)
-        X, y = self._range(range(shown))
-        more = ["…"] if columns < self.features else []
-        *features, response = map(html.escape, self._names())
-        names = ["row", *features[:columns], *more, response]
-        lines = [[i, *(f"{x:.4g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.4g}"] for i in range(shown)]
-        head = "".join(f"<th>{name}</th>" for name in names)
-        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
-        rest = f"<tr><td colspan='{len(names)}'>… of {self.n:,} rows</td></tr>" if shown < self.n else ""
-        return f"<table><caption>{html.escape(repr(self))}</caption><tr>{head}</tr>{body}{rest}</table>"
+        X, y = self._range(range(min(ROWS, self.n)))
+        return rows_table(repr(self), self._names(), X, y, self.n)
 
     def _range(self, numbers: range) -> Batch:
         """The rows of a range, in new arrays."""
@@ -355,12 +347,3 @@ def _refusal(key: object) -> str:
 def _count(numbers: range) -> int:
     """How many they are; Python's own ``len`` ends at 2^63 - 1."""
     return (numbers[-1] - numbers[0]) // numbers.step + 1 if numbers else 0
-
-
-def _indices(key: slice, n: int) -> tuple[int, int, int]:
-    for name, bound in (("start", key.start), ("stop", key.stop), ("step", key.step)):
-        if bound is not None:
-            whole(bound, f"slice {name}", remedy="use whole row numbers")
-    if key.step is not None and int(key.step) == 0:
-        raise InvalidValueError("slice step=0 must not be zero: use a step of 1 or leave it out")
-    return key.indices(n)
