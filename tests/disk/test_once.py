@@ -4,6 +4,7 @@ import itertools
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from folders import assert_same_rows
 
 import planted
-from planted._disk import shards
+from planted._disk import formats, shards, writer
 from planted._disk.storage import LocalFile
 from planted._machine import Kept
 
@@ -187,3 +188,53 @@ def test_an_interrupt_at_any_line_leaves_nothing_to_wait_for():
         if not interrupted:
             break
     assert at > 5
+
+
+# ---- memory and searches ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("block", "shard", "copies", "threads"),
+    [(1 << 10, 1 << 14, 0, 32), (1 << 10, 1 << 14, 3, 31), (1 << 10, 1 << 26, 3, 2), (1 << 27, 1 << 27, 3, 1)],
+)
+def test_threads_that_write_are_bounded_by_bytes(monkeypatch, block, shard, copies, threads):
+    """On a machine of a hundred cores."""
+    counts = []
+
+    class Counted(writer.Workers):
+        def __init__(self, count, name):
+            counts.append(count)
+            super().__init__(1, name)
+
+    monkeypatch.setattr(writer, "cores", lambda: 100)
+    monkeypatch.setattr(writer, "Workers", Counted)
+    one = planted.regression([1.0], 0.0, n=1 << 40)
+    row = 8
+    plan = replace(
+        writer.plan_of(one, "npy", "1MiB"), block_rows=block // row, shard_blocks=shard // block, n=200 * shard // row
+    )
+    writer.for_each_shard(plan, lambda shard: shard, None, threading.Event(), copies)
+    assert counts == [threads]
+
+
+def test_a_shard_is_never_held_whole_while_it_is_written(library, tmp_path, monkeypatch, file_format):
+    monkeypatch.setattr(formats, "PIECE_BYTES", 2_048)
+    parts = list(formats.encoded(writer.plan_of(ROWS, file_format, "1MiB"), 0))
+    sizes = [memoryview(part.content).nbytes for part in parts]
+    assert sum(sizes) > 160_000
+    assert max(sizes) < 60_000  # the foot of a Parquet file
+    assert np.median(sizes) <= 2_048 + 512
+
+
+def test_the_ends_of_segments_are_searched_as_they_are(tmp_path, monkeypatch):
+    """A search for a Python integer, or in a column of a table, converts all of it first."""
+    searched, search = [], np.searchsorted
+
+    def spy(ends, at, side):
+        searched.append((ends.flags.c_contiguous, ends.dtype, at.dtype))
+        return search(ends, at, side)
+
+    planted.write(ROWS, tmp_path)
+    monkeypatch.setattr(np, "searchsorted", spy)
+    assert planted.verify(tmp_path).ok
+    assert set(searched) == {(True, np.dtype(np.uint64), np.dtype(np.uint64))}

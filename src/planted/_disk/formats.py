@@ -152,17 +152,18 @@ def _encode_arrow(plan: Plan, shard: int) -> Iterator[FilePart]:
     """An IPC file, uncompressed: a fixed-size list `x` and a column `y`, one record batch a block."""
     pa, schema = pyarrow_for("arrow"), _arrow_schema(plan)
     features = plan.truth.features
-    sink = io.BytesIO()
-    ends = []
+    sink = _Sink()
     with pa.ipc.new_file(sink, schema) as writer:
-        ends.append(sink.tell())
+        sink.end_segment()
         for rows in _in_blocks(plan, plan.rows_of(shard)):
             values = _values(plan, rows)
             x = pa.FixedSizeListArray.from_arrays(pa.array(values[:, :-1].reshape(-1)), features)
             y = pa.array(np.ascontiguousarray(values[:, -1]))
             writer.write_batch(pa.record_batch([x, y], schema=schema))
-            ends.append(sink.tell())
-    yield _cut(sink, ends)
+            sink.end_segment()
+            yield from sink.full()
+    sink.end_segment()
+    yield sink.part()
 
 
 def _encode_parquet(plan: Plan, shard: int) -> Iterator[FilePart]:
@@ -171,22 +172,51 @@ def _encode_parquet(plan: Plan, shard: int) -> Iterator[FilePart]:
     number = pa.from_numpy_dtype(np.dtype(plan.dtype_name))
     names = [*(f"x{j}" for j in range(plan.truth.features)), "y"]
     schema = pa.schema([pa.field(name, number, nullable=False) for name in names])
-    sink = io.BytesIO()
+    sink = _Sink()
     settings = {"use_dictionary": False, "compression": "none", "write_statistics": False, "store_schema": False}
-    ends = []
     with pa.parquet.ParquetWriter(sink, schema, **settings) as writer:
-        ends.append(sink.tell())
+        sink.end_segment()
         for rows in _in_blocks(plan, plan.rows_of(shard)):
             columns = [pa.array(np.ascontiguousarray(column)) for column in _values(plan, rows).T]
             writer.write_table(pa.table(columns, schema=schema), row_group_size=len(rows))
-            ends.append(sink.tell())
-    yield _cut(sink, ends)
+            sink.end_segment()
+            yield from sink.full()
+    sink.end_segment()
+    yield sink.part()
 
 
-def _cut(sink: io.BytesIO, ends: list[int]) -> FilePart:
-    content = sink.getbuffer()
-    edges = [0, *ends, len(content)]
-    return FilePart(content, [stop - start for start, stop in itertools.pairwise(edges)])
+class _Sink(io.RawIOBase):
+    """A file as pyarrow writes one: it goes on in parts, so that no shard is ever held whole."""
+
+    def __init__(self) -> None:
+        self._written, self._at, self._segments = bytearray(), 0, [0]
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, content: Any) -> int:
+        size = memoryview(content).nbytes
+        self._written += content
+        self._at += size
+        return size
+
+    def end_segment(self) -> None:
+        """A segment ends here, and another one begins."""
+        self._segments.append(self._at)
+
+    def full(self) -> Iterator[FilePart]:
+        """A part, once there is enough for one: less than a piece, since pyarrow holds as much again."""
+        if len(self._written) >= PIECE_BYTES // 4:
+            yield self.part()
+
+    def part(self) -> FilePart:
+        """All segments that have ended since the last part."""
+        part = FilePart(self._written, [stop - start for start, stop in itertools.pairwise(self._segments)])
+        self._written, self._segments = bytearray(), self._segments[-1:]
+        return part
 
 
 def _decode_arrow(plan: Plan, segments: "Segments", _: int) -> tuple[Any, Any]:

@@ -99,6 +99,7 @@ class RemoteFolder:
     root: str
     url: str
     readers: int = READERS
+    copies: int = 3  # its parts, the whole of them, and what the store's library makes of that
     _note: dict[str, Any] = field(default_factory=dict)  # while this process is writing
     _lost: bool = False
 

@@ -68,6 +68,11 @@ class Folder(Protocol):
         """How many threads should read at once."""
         ...
 
+    @property
+    def copies(self) -> int:
+        """How many copies of a file are in memory while it is written."""
+        ...
+
     def names(self) -> list[str]:
         """The names of the files; none if there is no such folder."""
         ...
@@ -110,6 +115,7 @@ class LocalFolder:
 
     path: Path
     readers: int = READERS
+    copies: int = 0
 
     def names(self) -> list[str]:
         """The names of whatever lies in it."""

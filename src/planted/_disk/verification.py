@@ -141,7 +141,8 @@ class _Check:
             expected = manifest.shards[shard] if manifest else computed_sum(plan, shard, self.stop)
             return expected, self._shard(plan, shard, expected)
 
-        found = for_each_shard(plan, work, progress, self.stop)
+        copies = self.folder.copies if self.repair else 0
+        found = for_each_shard(plan, work, progress, self.stop, copies)
         if self.repair:
             if missing:
                 finish(self.folder, plan, [expected for expected, _ in found])
@@ -209,8 +210,9 @@ class _Check:
 
     def _compare_segments(self, file: File, table: ChecksumTable) -> tuple[str, tuple[int, ...]]:
         wrong, first, start = [], 0, 0
+        ends = np.ascontiguousarray(table[:, 0])  # which NumPy would copy, or convert, at each search
         while first < len(table):
-            last = max(first + 1, int(np.searchsorted(table[:, 0], start + READ_BYTES, side="right")))
+            last = max(first + 1, int(np.searchsorted(ends, np.uint64(start + READ_BYTES), side="right")))
             edges = [start, *map(int, table[first:last, 0])]
             content = empty((edges[-1] - start,), np.dtype(np.uint8))
             file.readahead(edges[-1], min(READAHEAD_BYTES, file.size - edges[-1]))

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 
 from planted._disk.checksums import checksum, read_table, table_sum, table_text
-from planted._disk.formats import BLOCK_BYTES, encoded, library_of, unknown_format
+from planted._disk.formats import BLOCK_BYTES, PIECE_BYTES, encoded, library_of, unknown_format
 from planted._disk.manifest import (
     FILE_FORMATS,
     MANIFEST,
@@ -48,6 +48,8 @@ Result = TypeVar("Result")
 OTHERS: Final = "|".join(map(re.escape, (PLAN, MANIFEST, LOCK)))
 UNFINISHED: Final = re.compile(rf"({SHARD.pattern}|({OTHERS})(-[0-9a-f]{{32}})?){re.escape(TEMPORARY)}")
 AHEAD: Final = 1  # threads more than cores: while one waits for the disk, the others make rows
+WRITE_BYTES: Final = 1 << 29  # about, that all threads together hold, however many cores there are
+PIECES: Final = 4  # that each holds, rows and what formats make of them
 QUEUED: Final = 2  # shards for each thread, begun or queued: one slow shard stops no thread
 
 
@@ -221,7 +223,7 @@ def _carry_out(folder: Folder, plan: Plan, progress: Progress | None) -> Manifes
     def work(shard: int) -> int:
         return _shard_sum(folder, plan, shard, there, stop)
 
-    return finish(folder, plan, for_each_shard(plan, work, progress, stop))
+    return finish(folder, plan, for_each_shard(plan, work, progress, stop, folder.copies))
 
 
 def finish(folder: Folder, plan: Plan, sums: Sequence[int]) -> Manifest:
@@ -236,10 +238,15 @@ def finish(folder: Folder, plan: Plan, sums: Sequence[int]) -> Manifest:
 
 
 def for_each_shard(
-    plan: Plan, work: Callable[[int], Result], progress: Progress | None, stop: threading.Event
+    plan: Plan, work: Callable[[int], Result], progress: Progress | None, stop: threading.Event, copies: int
 ) -> list[Result]:
-    """The results of work on each shard, several at once. After an error `stop` is set, and no work goes on."""
-    threads = min(cores() + AHEAD, plan.shards)
+    """The results of work on each shard, several at once. After an error `stop` is set, and no work goes on.
+
+    Each thread holds some pieces of a shard, and so many `copies` of the whole.
+    """
+    piece = max(PIECE_BYTES, plan.block_rows * plan.row_bytes)
+    most = WRITE_BYTES // (PIECES * piece + copies * plan.shard_rows * plan.row_bytes)
+    threads = min(cores() + AHEAD, plan.shards, max(1, most))
     workers = Workers(threads, "planted-shards")
     results: list[Result] = []
 
