@@ -57,7 +57,6 @@ def test_only_rows_that_can_be_made_again_are_written(tmp_path):
         (".parquet", "parquet"),
         ("parkett", "parquet"),
         ("feather", "arrow"),
-        (None, "npy"),
         (["npy"], "npy"),
     ],
 )

@@ -36,7 +36,8 @@ def memory(library):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of some dozens of rows, so that little data is many blocks."""
-    for name in ("npy", "part", "parquet"):
+    monkeypatch.setattr("planted._tables.delimited.UNIT_BYTES", 1024)
+    for name in ("npy", "part", "parquet", "delimited"):
         monkeypatch.setattr(f"planted._tables.{name}.BLOCK_BYTES", 1024)
     monkeypatch.setattr(_part, "COLUMN_BYTES", 256)
 

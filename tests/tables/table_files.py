@@ -56,6 +56,19 @@ def parquet(table=plain, suffix=".parquet", **options):
     return SimpleNamespace(suffix=suffix, write=write, columns=wanted(table), library="pyarrow")
 
 
+def delimited():
+    """Numbers as NumPy writes them, the shortest that are read back; which type they were of, the reader must know."""
+    columns = {"response": "y"}
+
+    def write(path, X, y, batch):
+        columns["dtype"] = X.dtype.name
+        names = [*(f"x{j}" for j in range(X.shape[1])), "y"]
+        lines = [names, *(map(str, row) for row in np.column_stack([X, y]))]
+        Path(path).write_text("".join(",".join(line) + "\n" for line in lines))
+
+    return SimpleNamespace(suffix=".csv", write=write, columns=columns, library="pyarrow.csv")
+
+
 def wanted(table):
     return {"response": "y"} if table is plain else {"features": ["x"], "response": "y"}
 
@@ -73,6 +86,7 @@ KINDS = {
     "parquet": parquet(),
     "parquet-plain": parquet(suffix=".pq", use_dictionary=False, compression="none"),
     "parquet-lists": parquet(lists, compression="zstd"),
+    "csv": delimited(),
 }
 
 
@@ -92,7 +106,7 @@ def write(kind, folder, sizes=(100, 37, 0, 5), batch=16, features=3, dtype="floa
 
 
 def opened(kind, paths, **options):
-    return planted.open_table(paths, **kind.columns, **options)
+    return planted.open_table(paths, **{**kind.columns, **options})
 
 
 def same(batch, X, y):

@@ -69,6 +69,8 @@ def test_a_file_that_is_replaced_or_gone_when_another_thread_opens_it(tmp_path, 
 
 
 def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path, kind):
+    if kind.suffix == ".csv":
+        pytest.skip("such a file does not say where it should end")
     paths, *_ = write(kind, tmp_path, (60,))
     whole = paths[0].read_bytes()
     for size in [*range(0, len(whole), max(1, len(whole) // 60)), len(whole) - 1]:
@@ -81,7 +83,8 @@ def test_a_file_of_another_format_is_refused(tmp_path, kind):
     paths, *_ = write(kind, tmp_path, (60,))
     for content in (b"", b"\0" * 500, b"%PDF-1.4 nothing here" * 30, np.random.default_rng(0).bytes(3000)):
         paths[0].write_bytes(content)
-        with pytest.raises(DamagedError, match=r"part-a\S* "):
+        text = kind.suffix == ".csv" and b"PDF" in content  # a line of one name
+        with pytest.raises(InvalidValueError if text else DamagedError, match=r"part-a\S* "):
             opened(kind, tmp_path)
 
 

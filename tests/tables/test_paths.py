@@ -104,7 +104,7 @@ def test_a_format_that_the_name_does_not_tell(tmp_path, kind):
         InvalidValueError, match=r"rows\.bin has a name that does not tell its format: say format='npy'"
     ):
         opened(kind, other)
-    name = {".npy": "npy", ".pq": "parquet", ".parquet": "parquet"}.get(kind.suffix, "arrow")
+    name = {".npy": "npy", ".csv": "csv", ".pq": "parquet", ".parquet": "parquet"}.get(kind.suffix, "arrow")
     same(opened(kind, other, format=name), X, y)
 
 
@@ -137,7 +137,8 @@ def test_links_are_followed(tmp_path):
         (3, {}, InvalidTypeError, "paths=3 must be a path, a pattern or a URL, or a list of them"),
         (b"a.npy", {}, InvalidTypeError, "paths=b'a.npy' must be a path"),
         ("", {}, InvalidTypeError, "paths='' must be a path"),
-        ("a.npy", {"format": "csv"}, InvalidValueError, "format='csv' must be one of 'arrow', 'npy', 'parquet'"),
+        ("a.npy", {"format": "CSV"}, InvalidValueError, "format='CSV' must be one of 'arrow', 'csv', .*: use 'csv'"),
+        ("a.npy", {"format": "pq"}, InvalidValueError, "'npy', 'parquet': use 'parquet'"),
         ("a.npy", {"dtype": "int8"}, InvalidValueError, "dtype='int8' must be 'float32' or 'float64'"),
         (["a.npy", "pipe.npy"], {}, StorageError, r"pipe\.npy is not a file"),
     ],

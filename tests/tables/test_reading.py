@@ -125,13 +125,14 @@ def test_what_planted_writes_is_a_table(tmp_path, library):
 
 
 def test_opening_reads_no_rows(tmp_path, kind, bytes_read):
-    """And a row, a block."""
+    """And a row, a block. Of CSV all is read, once."""
     paths, *_ = write(kind, tmp_path, (40_000,), batch=10_000, features=9)
     opened(kind, paths[0])[0]  # libraries are loaded
     size = paths[0].stat().st_size
     bytes_read()
     rows = opened(kind, paths[0])
-    assert bytes_read() <= 70_000  # what pyarrow reads at the end of a Parquet file, without asking how much it is
+    most = 70_000  # what pyarrow reads at the end of a Parquet file, without asking how much it is
+    assert bytes_read() <= (size + 900_000 if kind.suffix == ".csv" else most)
     rows[20_000]
     assert 0 < bytes_read() < size / 3
 

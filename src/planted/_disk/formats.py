@@ -48,9 +48,11 @@ def library_of(file_format: str) -> str:
 def unknown_format(file_format: Any, known: Sequence[str]) -> InvalidValueError:
     """The error that there is no such format, and the nearest that there is."""
     name = str(file_format).lower().lstrip(".")
-    near = [name] if name in known else get_close_matches(name, known, 1)
-    use = OTHER_NAMES.get(name, near[0] if near else known[0])
-    return InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, known))}: use {use!r}")
+    near = (
+        [name] if name in known else [OTHER_NAMES[name]] if name in OTHER_NAMES else get_close_matches(name, known, 1)
+    )
+    use = f": use {near[0]!r}" if near else ""
+    return InvalidValueError(f"format={file_format!r} must be one of {', '.join(map(repr, known))}{use}")
 
 
 def encoded(plan: Plan, shard: int) -> Iterator[FilePart]:

@@ -25,7 +25,7 @@ Failure = TypeVar("Failure", bound=StorageError)
 
 MERGE_FACTORS: Final = (1, 2, 4, 8, 16)  # how many blocks may be read as one
 SPAN_BYTES: Final = 1 << 22  # bytes that are read in order at once
-TABLES: Final = (".npy", ".arrow", ".feather", ".ipc", ".parquet", ".pq")  # what `open_table` reads
+TABLES: Final = (".npy", ".arrow", ".feather", ".ipc", ".parquet", ".pq", ".csv")  # what `open_table` reads
 AHEAD_BLOCKS: Final = 64  # blocks that are asked for before they are read, of rows in any order
 
 

@@ -171,14 +171,14 @@ class Shards:
                 decode(self.plan, name, Segments(file.size, held, parsed), block, out[i * R : (i + 1) * R])
 
     def _ends_of(self, shard: int, file: File, table: ChecksumTable) -> "Ends":
-        """What stands before and after a shard's blocks: as their checksums are right, whatever becomes of the file."""
+        """What stands before and after a shard's blocks; compared again if the file was written to."""
         last = len(table) - 1
         size = int(table[0, 0]) + int(table[last, 0]) - int(table[last - 1, 0])
 
         def read() -> Ends:
             return Ends(self._segment(shard, file, table, 0), self._segment(shard, file, table, last), {})
 
-        return self._ends.get(shard, read, max(2, ENDS_BYTES // max(1, size)))
+        return read() if file.changed() else self._ends.get(shard, read, max(2, ENDS_BYTES // max(1, size)))
 
     def _segment(self, shard: int, file: File, table: ChecksumTable, segment: int) -> tuple[int, bytearray]:
         start = int(table[segment - 1, 0]) if segment else 0

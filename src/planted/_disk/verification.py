@@ -141,8 +141,7 @@ class _Check:
             expected = manifest.shards[shard] if manifest else computed_sum(plan, shard, self.stop)
             return expected, self._shard(plan, shard, expected)
 
-        copies = self.folder.copies if self.repair else 0
-        found = for_each_shard(plan, work, progress, self.stop, copies)
+        found = for_each_shard(plan, work, progress, self.stop, self.folder.copies if self.repair else 0)
         if self.repair:
             if missing:
                 finish(self.folder, plan, [expected for expected, _ in found])

@@ -238,7 +238,7 @@ def finish(folder: Folder, plan: Plan, sums: Sequence[int]) -> Manifest:
 
 
 def for_each_shard(
-    plan: Plan, work: Callable[[int], Result], progress: Progress | None, stop: threading.Event, copies: int
+    plan: Plan, work: Callable[[int], Result], progress: Progress | None, stop: threading.Event, copies: int = 0
 ) -> list[Result]:
     """The results of work on each shard, several at once. After an error `stop` is set, and no work goes on.
 

@@ -19,7 +19,19 @@ SUFFIXES: Final = {
     **dict.fromkeys([".npy"], "npy"),
     **dict.fromkeys([".arrow", ".feather", ".ipc"], "arrow"),
     **dict.fromkeys([".parquet", ".pq"], "parquet"),
+    **dict.fromkeys([".csv"], "csv"),
 }
+INSTEAD: Final = {
+    ".npz": "save its arrays one by one, with numpy.save",
+    ".xlsx": "save it as CSV",
+    ".xls": "save it as CSV",
+    ".tsv": "write it with commas, as .csv, or as Parquet",
+    ".gz": "unpack it first",
+    ".zip": "unpack it first",
+    ".json": "write it as CSV or Parquet, for instance with pandas",
+    ".jsonl": "write it as CSV or Parquet, for instance with pandas",
+    ".h5": "write it as CSV or Parquet, for instance with pandas",
+}  # what files are asked for that are not read
 PATTERN: Final = frozenset("*?[")
 HIDDEN: Final = (".", "_")  # how the names begin that are no rows: what Spark, macOS and caches leave behind
 
@@ -122,6 +134,8 @@ def _rows_among(names: list[str], folder: str, file_format: str | None) -> list[
     """The files of a folder that hold rows, by their names."""
     suffixes = {suffix for suffix, known in SUFFIXES.items() if file_format in {None, known}}
     found = [name for name in names if not name.startswith(HIDDEN) and Path(name).suffix.lower() in suffixes]
+    if file_format is None:  # where there are others, a CSV file is a list of them, or of something else
+        found = [name for name in found if not name.lower().endswith(".csv")] or found
     if not found:
         raise MissingError(
             f"no file of {folder!r} ends in {', '.join(sorted(suffixes))}: name the files, in a list or by a pattern "
@@ -137,7 +151,8 @@ def _format_of(labels: list[str]) -> str:
         suffix = Path(label.partition("?")[0]).suffix.lower() if "://" in label else Path(label).suffix.lower()
         if suffix not in SUFFIXES:
             raise InvalidValueError(
-                f"{label} has a name that does not tell its format: say format='npy', 'arrow' or 'parquet'"
+                f"{label} has a name that does not tell its format: "
+                + INSTEAD.get(suffix, "say format='npy', 'arrow', 'parquet' or 'csv'")
             )
         formats.setdefault(SUFFIXES[suffix], label)
     if len(formats) > 1:
