@@ -204,3 +204,55 @@ print(sorted({{"fsspec", "pandas", "numba"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ---- what a newcomer types --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("a.npz", r"save its arrays one by one, with numpy\.save"),
+        ("a.xlsx", "save it as CSV"),
+        ("a.csv.gz", "unpack it first"),
+        ("a.tsv", r"write it with commas, as \.csv"),
+        ("a.json", "write it as CSV or Parquet"),
+        ("a.dat", r"say format='npy', 'arrow', 'parquet' or 'csv'"),
+    ],
+)
+def test_formats_that_are_not_read_are_told_what_to_do(tmp_path, name, instead):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InvalidValueError, match=rf"{name} has a name that does not tell its format: {instead}"):
+        planted.open_table(tmp_path / name, response="y")
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        ("Price", r"has no column 'Price': use 'price', or another of 'rooms', 'area', 'price'"),
+        ("pirce", r"has no column 'pirce': use 'price', or another of"),
+        ("q" * 200, r"has no column 'qqq.{10,40}q': name one of 'rooms', 'area', 'price'$"),
+        (-1, r"-1 must be the name of a column: .* has 'rooms', 'area', 'price'"),
+    ],
+)
+def test_the_nearest_column_is_named(tmp_path, library, response, message):
+    library("pyarrow.csv")
+    (tmp_path / "houses.csv").write_text("rooms,area,price\n1,2,3\n")
+    with pytest.raises(planted.PlantedError, match=message):
+        planted.open_table(tmp_path / "houses.csv", response=response)
+
+
+def test_a_folder_of_planted_rows_names_the_function_that_knows_their_truth(tmp_path, library):
+    library("pyarrow")
+    rows = planted.regression([2.0, -3.4], 4.2, n=100)
+    planted.write(rows, tmp_path / "a", format="parquet")
+    assert len(planted.open_table(tmp_path / "a", response="y")) == 100
+    with pytest.raises(InvalidValueError, match=r"has no column 'z': .*; planted\.open reads .*with their truth"):
+        planted.open_table(tmp_path / "a", response="z")
+    planted.write(rows, tmp_path / "b")
+    with pytest.raises(planted.PlantedError, match=r"'y' is no column .*; planted\.open reads .*with their truth"):
+        planted.open_table(tmp_path / "b", response="y")
+    for path in (tmp_path / "b").glob("rows-*"):
+        path.unlink()
+    with pytest.raises(MissingError, match=r"no file of .* ends in"):
+        planted.open_table(tmp_path / "b", response="y")

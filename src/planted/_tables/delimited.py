@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final, final
 
 import numpy as np
+import numpy.typing as npt
 
 from planted._disk import File, pyarrow_for
-from planted._tables.part import BLOCK_BYTES, Opened, Units, reading, units_of
+from planted._tables.part import BLOCK_BYTES, Opened, Units, numbers_of, reading, units_of
 from planted._tables.schema import Chosen, Column, Schema
 from planted.errors import DamagedError, InvalidValueError
 
@@ -86,6 +87,8 @@ def _header(file: File, stop: int, label: str) -> tuple[list[str], int]:
         start += 1
     end = text.find(b"\n", start) + 1 or len(text)
     line = text[start:end].removeprefix(MARK).decode()
+    if "\0" in line:
+        raise DamagedError(f"{label} is no text: name a CSV file, or say its format=")
     names = next(csv.reader([line]), [])
     if not names:
         raise DamagedError(f"{label} is empty: its first line should be the names of its columns")
@@ -152,8 +155,14 @@ class Lines(Units):
         text = np.empty(stop - start, np.uint8)
         reader.read_into(text, start)
         wanted = list(map(str, self.places))
-        try:
-            table = _parsed(pa, text, self.columns, dict.fromkeys(wanted, NUMBERS[self.dtype_name]), wanted)
-        except pa.ArrowInvalid:  # it may be too large for float32: then it is read, and refused as in other formats
-            table = _parsed(pa, text, self.columns, dict.fromkeys(wanted, "double"), wanted)
+        table = _parsed(pa, text, self.columns, dict.fromkeys(wanted, NUMBERS[self.dtype_name]), wanted)
+        if self.dtype_name == "float32" and any(np.isinf(column).any() for column in _arrays(table)):
+            exact = _parsed(pa, text, self.columns, dict.fromkeys(wanted, "double"), wanted)
+            for found, meant in zip(_arrays(table), _arrays(exact), strict=True):
+                if (np.isinf(found) & np.isfinite(meant)).any():
+                    raise FloatingPointError  # as NumPy's casts, in the other formats
         return table.rename_columns(list(map(str, self.names)))
+
+
+def _arrays(table: Any) -> list[npt.NDArray[Any]]:
+    return [numbers_of(chunk) for column in table.columns for chunk in column.chunks]

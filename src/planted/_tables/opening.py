@@ -19,7 +19,7 @@ from planted._tables.reader import TableReader
 from planted._tables.rows import TableRows
 from planted._tables.schema import choose
 from planted._types import DType, FileFormat
-from planted.errors import InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError
 
 FORMATS: Final[dict[str, Callable[[File, str], Opened]]] = {
     "npy": npy,
@@ -27,6 +27,7 @@ FORMATS: Final[dict[str, Callable[[File, str], Opened]]] = {
     "parquet": parquet,
     "csv": delimited,
 }
+PLANTED: Final = {"plan.json", "manifest.json"}  # in a folder that planted has written
 
 
 def open_table(
@@ -115,7 +116,12 @@ def open_table(
     read = FORMATS[file_format]
     file = places[0].open()
     opened = read(file, places[0].label)
-    chosen = choose(opened.schema, features, response, places[0].label)
+    try:
+        chosen = choose(opened.schema, features, response, places[0].label)
+    except (InvalidTypeError, InvalidValueError) as error:
+        if {*places[0].folder.names()} >= PLANTED:
+            raise type(error)(f"{error}; planted.open reads this folder's rows, with their truth") from None
+        raise
     chosen = replace(chosen, dtype_name=wanted or chosen.dtype_name)
     concern = frozenset(chosen.places)
 

@@ -98,12 +98,12 @@ class Units(Part):
         is_list = column.type.num_fields > 0
         values = column.flatten() if is_list and not column.null_count else column
         if values.null_count:
-            row = start + int(np.flatnonzero(_numbers(values.is_null()))[0]) * len(column) // len(values)
+            row = start + int(np.flatnonzero(numbers_of(values.is_null()))[0]) * len(column) // len(values)
             raise InvalidValueError(
                 f"{self.label} has a null in column {name!r}, row {row}: drop such rows, or write numbers in their "
                 "place, first"
             )
-        return _numbers(values).reshape(len(column), -1)
+        return numbers_of(values).reshape(len(column), -1)
 
 
 def units_of(rows: list[int], size: int) -> tuple[int, RowNumbers, tuple[int, ...]]:
@@ -133,7 +133,7 @@ def column_of(pa: Any, field: Any) -> Column:
     return Column(field.name, str(field.type), None)
 
 
-def _numbers(values: Any) -> npt.NDArray[Any]:
+def numbers_of(values: Any) -> npt.NDArray[Any]:
     """The numbers of pyarrow's array, not copied; its own way to NumPy would import pandas."""
     at, stop = values.offset, values.offset + len(values)
     buffer, bits = np.frombuffer(values.buffers()[1], np.uint8), values.type.bit_width

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from reprlib import repr as short
 from typing import Any, Final
 
 import numpy as np
@@ -150,14 +152,20 @@ def _names(schema: Schema, label: str) -> Callable[[Any, str], int]:
     places = {column.name: place for place, column in enumerate(schema.columns)}
     counts = Counter(column.name for column in schema.columns)
     more = f" and {len(schema) - SHOWN} more" if len(schema) > SHOWN else ""
-    known = ", ".join(repr(column.name) for column in schema.columns[:SHOWN]) + more
+    lower = {column.name.lower(): column.name for column in schema.columns}
+    known = ", ".join(short(column.name) for column in schema.columns[:SHOWN]) + more
 
     def place_of(name: Any, argument: str) -> int:
         if not isinstance(name, str):
             raise InvalidTypeError(f"{argument}: {name!r} must be the name of a column: {label} has {known}")
-        if counts[name] != 1:
-            found = f"{counts[name] or 'no'} column{'s' * (counts[name] > 1)}"
-            raise InvalidValueError(f"{argument}: {label} has {found} {name!r}: name one of {known}")
+        if counts[name] > 1:
+            raise InvalidValueError(
+                f"{argument}: {label} has {counts[name]} columns {name!r}: name one of {known}, or give each a name"
+            )
+        if not counts[name]:
+            near = get_close_matches(name.lower(), lower, 1)
+            use = f"use {lower[near[0]]!r}, or another" if near else "name one"
+            raise InvalidValueError(f"{argument}: {label} has no column {short(name)}: {use} of {known}")
         return places[name]
 
     return place_of
