@@ -37,7 +37,7 @@ def test_rows_that_do_not_fill_a_batch_may_be_dropped():
     loader = planted.Loader(ROWS, B, drop_last=True)
     report = audit(loader, ROWS, epochs=2)
     assert found(report) == {"missing": 16}
-    assert "fewer than a batch, as drop_last=True leaves out" in str(report)
+    assert "fewer than a batch in each epoch, as drop_last=True" in str(report)
     assert audit(loader, ROWS, drop_last=True).passed
     ranks = [planted.Loader(ROWS, 300, drop_last=True, rank=rank, world_size=3) for rank in range(3)]
     assert audit(ranks, ROWS, ranks=True, drop_last=True).passed

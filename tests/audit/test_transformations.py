@@ -153,7 +153,6 @@ NO_RULE = {
     "other rows, whole": lambda X, y: tuple(np.round(values) for values in OTHERS),
     "a curve": lambda X, y: (np.log1p(np.abs(X)), y),
     "squares": lambda X, y: (X**2, y**2),
-    "rows of length 1": lambda X, y: (X / np.linalg.norm(X, axis=1, keepdims=True), y),
     "each row by its own": lambda X, y: (X * np.random.default_rng(0).uniform(1, 2, (N, 1)), y),
     "y of other rows": lambda X, y: (X, np.roll(y, 1, axis=0)),
 }
@@ -216,6 +215,15 @@ def test_random_changes_of_no_rule_are_never_named():
         for y in (table.y, generator.normal(size=n).astype("f4")):
             assert audit([(values, y)], table).transformation == ()
             assert audit([(values, y, np.arange(n))], table).transformation == ()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [1e300, 1e-300, np.inf, np.nan, 0.0])
+def test_values_may_be_any(factor, index):
+    for change in (lambda X, y: (X * factor, y), lambda X, y: (X * factor, y * factor)):
+        with np.errstate(all="ignore"):
+            stream = list(batches(lambda X, y, change=change: change(X.astype(float), y.astype(float)), index))
+        assert not audit(stream, ROWS).passed
 
 
 def test_the_report_keeps_it():

@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from planted._audit.expected import Takes
+from planted._audit.faults import missing_and_doubled
 from planted._audit.matching import UNKNOWN, Matcher
-from planted._audit.reading import EXAMPLES, Reader, Reading
-from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed, RowFault
+from planted._audit.reading import Reader, Reading
+from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed
 from planted._audit.statistics import likeness, orderliness, staying
 from planted._audit.verdict import failures
 from planted._input import flag, integer, length, real, rows_like
@@ -243,6 +244,8 @@ def _epoch(epoch: int, reading: Reading, n: int) -> Epoch:
     often = np.argsort(-times, kind="stable")
     of_steps = np.bincount(reading.steps, reading.sizes)  # rows of all ranks together
     most = of_steps.max(initial=0)
+    unexplained = any(fault.kind == "unexplained" for fault in reading.faults)
+    unclear = unexplained and len(reading.known) < len(reading.numbers)
     return Epoch(
         epoch=epoch,
         rows=len(reading.numbers),
@@ -250,28 +253,16 @@ def _epoch(epoch: int, reading: Reading, n: int) -> Epoch:
         sizes=tuple(zip(sizes[often].tolist(), times[often].tolist(), strict=True)),
         batch=int(most),
         complete=bool((of_steps == most).all()),
-        faults=(*_missing_and_doubled(reading, n), *reading.faults),
+        faults=(
+            *missing_and_doubled(reading.known, reading.numbers, reading.sizes, n, unclear=unclear),
+            *reading.faults,
+        ),
         in_order=all((np.diff(part) >= 0).all() for part in reading.by_rank()),
         order=orderliness(reading.known, reading.known_sizes()),
         precision=reading.precision,
         endless=reading.endless,
         transformation=reading.transformation,
     )
-
-
-def _missing_and_doubled(reading: Reading, n: int) -> Iterator[RowFault]:
-    times = np.bincount(reading.known, minlength=n)
-    missing, doubled = np.flatnonzero(times == 0), np.flatnonzero(times > 1)
-    if len(missing):
-        unexplained = any(fault.kind == "unexplained" for fault in reading.faults)
-        unclear = unexplained and len(reading.known) < len(reading.numbers)
-        detail = "unless they are among the unexplained" if unclear else ""
-        yield RowFault("missing", len(missing), tuple(missing[:EXAMPLES].tolist()), detail)
-    if len(doubled):
-        most = int(times.max())
-        equally = ((times == 0) | (times == most)).all()
-        detail = f"each came {most} times" if equally else ""
-        yield RowFault("doubled", int((times[doubled] - 1).sum()), tuple(doubled[:EXAMPLES].tolist()), detail)
 
 
 def _likeness(epoch: int, before: Reading, after: Reading, n: int) -> Likeness:

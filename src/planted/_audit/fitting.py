@@ -118,7 +118,10 @@ def recognise(delivered: Float64s, rows: RowNumbers, expected: Expected, rule: R
     np.minimum.at(firsts, of_made, np.arange(len(made)))
     scale = made.std(axis=0)
     scale[scale == 0] = 1.0
-    near = cKDTree(made[firsts] / scale, balanced_tree=False).query(delivered[finite] / scale)[1]
+    points, wanted = made[firsts] / scale, delivered[finite] / scale
+    if not (np.isfinite(points).all() and np.isfinite(wanted).all()):  # numbers near the largest
+        return found
+    near = cKDTree(points, balanced_tree=False).query(wanted)[1]
     close = np.abs(delivered[finite] - made[firsts[near]]) <= np.stack(errors, axis=1)[firsts[near]]
     at = np.flatnonzero(close.all(axis=1))
     sizes = np.bincount(of_made, minlength=len(different))

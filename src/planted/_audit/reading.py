@@ -5,22 +5,20 @@ Four bytes a row are kept: the row numbers, in the order of delivery. Rows that 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from planted._audit.delivery import REMEDY, Log, WrongColumnsError, pieces
 from planted._audit.expected import Expected, taken
-from planted._audit.explanation import Explanation, Kind, WrongRows, explain, name_rule
+from planted._audit.explanation import WrongRows, explain, name_rule
+from planted._audit.faults import explained_faults, outside_fault
 from planted._audit.fitting import Rule
 from planted._audit.matching import UNKNOWN, Matcher
 from planted._audit.report import RowFault
-from planted._audit.transformation import columns_in_words, in_words
+from planted._audit.transformation import by_itself_in_words, columns_in_words, in_words
 from planted._types import RowNumbers
 from planted.errors import InvalidValueError
-
-EXAMPLES: Final = 100  # row numbers of a fault that are kept
-COLUMNS: Final = 4  # columns, or numbers, that its text names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,17 +96,21 @@ class Reader:
             position += len(match.numbers)
         numbers, at = np.concatenate(numbers_read), np.concatenate(wrong_positions)
         no_rows = np.concatenate(outside)
-        faults = [_outside(no_rows, at)] if len(no_rows) else []
+        faults = [outside_fault(no_rows, at)] if len(no_rows) else []
         if wrong.kept:
             arrived = np.zeros(self.n, bool)
             arrived[np.delete(numbers, at)] = True
             explained = explain(wrong, self.matcher.expected, arrived)
-            explained, rule, others = name_rule(explained, wrong, self.matcher.expected, arrived, self._rule)
-            if rule:
-                self._rule, transformation = rule, in_words(rule, self.matcher.expected, others)
-            positions = np.concatenate(wrong.positions)
+            positions, values = np.concatenate(wrong.positions), np.concatenate(wrong.bits).view(np.float64)
+            batch_sizes = np.array(log.sizes, np.int64)
+            with np.errstate(all="ignore"):  # a wrong value may be any
+                explained, rule, others = name_rule(explained, wrong, self.matcher.expected, arrived, self._rule)
+                if rule:
+                    self._rule, transformation = rule, in_words(rule, self.matcher.expected, others)
+                else:
+                    transformation = by_itself_in_words(values, positions, batch_sizes, self.features)
             numbers[positions] = explained.rows
-            faults += _explained(explained, positions, self.features)
+            faults += explained_faults(explained, values, positions, numbers, batch_sizes, self.features)
         if wrong.not_kept:
             faults.append(RowFault("unexplained", wrong.not_kept))
         known = numbers if numbers.min(initial=0) > UNKNOWN else numbers[numbers != UNKNOWN]
@@ -135,44 +137,3 @@ def _features_and_dtype(rows: Any, n: int) -> tuple[int, str]:
         return features if isinstance(features, int) else 1, "float64"
     X, _ = taken(rows, np.zeros(1, np.int64))
     return X.shape[1], X.dtype.name
-
-
-# ---- faults ---------------------------------------------------------------------------------------------------
-
-
-def _outside(numbers: RowNumbers, positions: RowNumbers) -> RowFault:
-    """Row numbers that no row has, at these positions."""
-    some = ", ".join(map(str, numbers[:COLUMNS].tolist()))
-    return RowFault("foreign", len(numbers), tuple(positions[:EXAMPLES].tolist()), f"such as number {some}")
-
-
-def _explained(found: Explanation, positions: RowNumbers, features: int) -> Iterator[RowFault]:
-    for kind in Kind:
-        at = np.flatnonzero(found.kinds == kind)
-        if not len(at):
-            continue
-        if kind == Kind.FOREIGN:
-            first = positions[at]
-        else:
-            at = at[np.argsort(found.rows[at], kind="stable")]
-            first = found.rows[at]
-        detail = _detail(found, kind, at, features)
-        yield RowFault(kind.name.lower(), len(at), tuple(first[:EXAMPLES].tolist()), detail)
-
-
-def _detail(found: Explanation, kind: Kind, at: RowNumbers, features: int) -> str:
-    """What the rows at these places have in common; the first is the example."""
-    if kind == Kind.FOREIGN:
-        return ""
-    row, other = int(found.rows[at[0]]), int(found.others[at[0]])
-    if kind == Kind.MISNUMBERED:
-        return f"row {row} came as number {other}" if other != UNKNOWN else f"row {row} came under no row's number"
-    times = found.differs[at].sum(axis=0)
-    names = [*(f"X[{j}]" for j in range(features)), "y"]
-    differing = [names[j] for j in np.argsort(-times, kind="stable") if times[j]]
-    columns = ", ".join(differing[:COLUMNS]) + (", ..." if len(differing) > COLUMNS else "")
-    if kind == Kind.ALTERED:
-        return f"in {columns}, by up to {found.largest_change:.1g} of the value"
-    if len(at) == 1:
-        return f"row {row} with {columns} of row {other}"
-    return f"in {columns}; row {row} has values of row {other}"

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Final
 
 from planted._audit.statistics import Statistic
@@ -22,6 +22,12 @@ class RowFault:
     """The lowest row numbers; for foreign rows, which have none, the first positions in the epoch."""
     detail: str = ""
     """What else is known, such as which columns differ."""
+    notes: tuple[str, ...] = ()
+    """What they have in common: that they came in one batch, say, or are the last rows."""
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Also from a pickle that was written before there were `notes`."""
+        _set_fields(self, state)
 
     def __str__(self) -> str:
         """The count, and some of the rows."""
@@ -60,8 +66,7 @@ class Epoch:
 
     def __setstate__(self, state: Sequence[Any]) -> None:
         """Also from a pickle that was written before there was a `transformation`."""
-        for field, value in zip(fields(self), [*state, ()], strict=False):
-            object.__setattr__(self, field.name, value)
+        _set_fields(self, state)
 
     def fault(self, kind: str) -> RowFault:
         """The rows with this kind of fault; their count may be 0."""
@@ -147,7 +152,7 @@ class Audit:
         """The fault of this kind, summed over the epochs; rows and detail are those of the first that has it."""
         found = [fault for epoch in self.epochs for fault in epoch.faults if fault.kind == kind]
         count = sum(fault.count for fault in found)
-        return RowFault(kind, count, found[0].first, found[0].detail) if found else RowFault(kind)
+        return replace(found[0], count=count) if found else RowFault(kind)
 
     @property
     def missing(self) -> RowFault:
@@ -253,10 +258,12 @@ class Audit:
         faults = self._faults()
         for fault in faults:
             yield fault.kind, str(fault)
+            yield from (("", note) for note in fault.notes)
             if fault.kind == "altered":
                 yield from (("", sentence) for sentence in self.transformation)
         if not faults:
-            yield "rows", "each came once, as it should be" if first.precision else "each came once"
+            rounded = f", rounded to {first.precision}" if first.precision not in ("", "float64") else ""
+            yield "rows", f"each came once, as it should be{rounded}" if first.precision else "each came once"
         yield "order", self.mixing
         if self.mixing == "partly shuffled":
             yield from (("", str(statistic)) for statistic in self.order)
@@ -289,6 +296,12 @@ def alike_beyond_chance(pair: Likeness, epochs: Sequence[Epoch], limit: float) -
     full_shuffles = all(lowest_p_value(epoch.order) >= limit for epoch in epochs)
     judged = pair.positions + pair.ranks if full_shuffles else pair.ranks
     return tuple(statistic for statistic in judged if statistic.p_value < limit)
+
+
+def _set_fields(report: Any, state: Sequence[Any]) -> None:
+    """Fill a part of a report from a pickle; the field that older pickles lack is empty."""
+    for field, value in zip(fields(report), [*state, ()], strict=False):
+        object.__setattr__(report, field.name, value)
 
 
 def lowest_p_value(statistics: Iterable[Statistic]) -> float:

@@ -24,6 +24,7 @@ LAGS: Final = (1, 2, 3, 8, 64)
 WINDOW: Final = 32  # rows that are taken for a batch where rows come one by one
 FEWEST: Final = 128  # rows below which the approximations are not close enough
 TWO_SIDED_BATCHES: Final = 8  # with fewer batches, means that are too much alike tell nothing
+SMALL: Final = 1e-9  # smaller p-values are shown as smaller than this
 DENSE: Final = 8  # up to so many row numbers for each row that came, a table is faster than sorting
 
 Ranks = npt.NDArray[np.int32]
@@ -39,7 +40,8 @@ class Statistic(NamedTuple):
 
     def __str__(self) -> str:
         """The value, beside that of a full shuffle."""
-        return f"{self.name} {self.value:.3g} (a full shuffle: {self.expected:.3g}, p = {self.p_value:.2g})"
+        p = f"p = {self.p_value:.2g}" if self.p_value >= SMALL else f"p < {SMALL:g}"
+        return f"{self.name} {self.value:.3g} (a full shuffle: {self.expected:.3g}, {p})"
 
 
 def orderliness(numbers: RowNumbers, sizes: Sequence[int] | RowNumbers) -> tuple[Statistic, ...]:

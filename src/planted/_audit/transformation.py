@@ -11,11 +11,12 @@ import numpy as np
 
 from planted._audit.delivery import Float64s
 from planted._audit.expected import Expected, Flags, rounded
-from planted._types import FloatArray
+from planted._types import FloatArray, RowNumbers
 
 NAMED: Final = 4  # columns, or changes, that a sentence names
 NEAR: Final = 1e-3  # how near to 0 and 1 are the moments of a column that was standardised, in low precision too
 SHARE: Final = 0.9  # of a column's values that must be those of an expected one
+SIZE: Final = 4  # rows of a batch whose moments are judged
 SEARCHED: Final = 1 << 21  # expected values among which they are looked for
 MOST_COLUMNS: Final = 8  # that an error names
 SINGLE: Final = 2.0**-23  # rounding in float32, relative to the value
@@ -71,6 +72,25 @@ def in_words(changes: Sequence[Change | None], expected: Expected, others: int) 
     rest = [f"{more} more columns were changed alike"] if more > 0 else []
     rest += [f"{others:_} of the altered rows were changed in another way"] if others else []
     return (*_places(changes, names), *sentences[:NAMED], *rest)
+
+
+def by_itself_in_words(values: Float64s, positions: RowNumbers, sizes: RowNumbers, features: int) -> tuple[str, ...]:
+    """Whether each batch, or each row, was changed by its own values, where every row was changed."""
+    X = values[:, :features]
+    if len(positions) != sizes.sum() or not np.isfinite(X).all():
+        return ()
+    if features > 1 and (np.abs((X**2).sum(axis=1) - 1) < NEAR).mean() >= SHARE:
+        return ("each row of X was divided by its own length",)
+    sizes = sizes[sizes > 0]
+    starts = np.cumsum(sizes) - sizes
+    mean = np.add.reduceat(X, starts, axis=0) / sizes[:, np.newaxis]
+    square = np.add.reduceat(X**2, starts, axis=0) / sizes[:, np.newaxis]
+    off = np.abs(np.sqrt(np.maximum(square - mean**2, 0)) - 1)
+    standard = ((np.abs(mean) < NEAR) & (off < NEAR + 1 / sizes[:, np.newaxis])).all(axis=1)
+    judged = sizes >= SIZE
+    if judged.sum() > 1 and standard[judged].mean() >= SHARE:
+        return ("X was standardised batch by batch (mean 0 and standard deviation 1 in each)",)
+    return ()
 
 
 def columns_in_words(X: FloatArray, expected: Expected) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from planted._audit.report import Epoch, Likeness, Rank, Resumed, alike_beyond_chance, rows_text
 
 FEWEST_ROWS: Final = 12  # fewer may well be in order, or in the same order twice, after a perfect shuffle
+MANY: Final = 0.1  # of the rows
 REMEDIES: Final = {
     "foreign": "check whether the loader mixes in other data, or changes every value",
     "altered": "leave out steps that change values; if it is rounding, look at the format and the precision",
@@ -27,7 +28,7 @@ def failures(
 ) -> tuple[str, ...]:
     """A sentence for each thing that failed."""
     found = [
-        *_missing(epochs, drop_last=drop_last),
+        *_missing(epochs, ranks, drop_last=drop_last),
         *_doubled(epochs, ranks),
         *(f"{_count_text(epochs, kind)} {kind}: {_remedy(epochs, kind)}" for kind in REMEDIES if _count(epochs, kind)),
     ]
@@ -44,7 +45,11 @@ def failures(
         found += _new_orders(epochs, pairs, limit)
     inexact = [each for each in resumed if not each.exact]
     if inexact:
-        found.append(f"resumed {inexact[0]}: save the position in the epoch, the seed, and what the buffers hold")
+        anew = all(each.lost == 0 and each.repeated == each.batches * epochs[0].batch for each in inexact)
+        remedy = "the epoch began anew: save how many batches came, and go on after them"
+        if not anew:
+            remedy = "save the position in the epoch, the seed, and what the buffers hold"
+        found.append(f"resumed {inexact[0]}: {remedy}")
     return tuple(found)
 
 
@@ -55,14 +60,20 @@ def _remedy(epochs: Sequence[Epoch], kind: str) -> str:
     return REMEDIES[kind]
 
 
-def _missing(epochs: Sequence[Epoch], *, drop_last: bool) -> Iterator[str]:
-    if not _count(epochs, "missing"):
+def _missing(epochs: Sequence[Epoch], ranks: Sequence[Rank], *, drop_last: bool) -> Iterator[str]:
+    missing = _count(epochs, "missing")
+    if not missing:
         return
     less_than_a_batch = all(epoch.complete and epoch.fault("missing").count < epoch.batch for epoch in epochs)
     if less_than_a_batch and drop_last:
         return
     if less_than_a_batch:
-        remedy = "fewer than a batch, as drop_last=True leaves out; if that is meant, audit with drop_last=True"
+        each = " in each epoch" if len(epochs) > 1 else ""
+        remedy = f"fewer than a batch{each}, as drop_last=True leaves out; if that is meant, audit with drop_last=True"
+    elif _orders_of_their_own(epochs, ranks):
+        remedy = "give all ranks one seed and epoch, so that they divide one order"
+    elif missing == _count(epochs, "doubled"):
+        remedy = "other rows came in their place: draw without replacement, and look for an index that is off"
     else:
         remedy = "look at the ends of shards, workers, ranks and buffers, where rows are left over"
     yield f"{_count_text(epochs, 'missing')} missing: {remedy}"
@@ -71,13 +82,25 @@ def _missing(epochs: Sequence[Epoch], *, drop_last: bool) -> Iterator[str]:
 def _doubled(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> Iterator[str]:
     if not _count(epochs, "doubled"):
         return
-    if any(epoch.fault("doubled").detail for epoch in epochs):  # which says how often each came
+    first = epochs[0]
+    different = first.rows - first.fault("doubled").count
+    if different <= first.batch and first.batches > 2:
+        remedy = "all batches hold the same rows, as when a batch's memory is used for the next: copy each batch"
+    elif any(epoch.fault("doubled").detail for epoch in epochs):  # which says how often each came
         remedy = "all came equally often, as when each worker or rank reads all: give each its own part"
+    elif _orders_of_their_own(epochs, ranks):
+        remedy = "several ranks read them, as when each shuffles for itself: give all ranks one seed and epoch"
     elif any(rank.shared for rank in ranks):
         remedy = "several ranks read them, as when padding makes ranks equally long: divide the rows among the ranks"
     else:
         remedy = "draw without replacement, and give workers parts that do not overlap"
     yield f"{_count_text(epochs, 'doubled')} doubled: {remedy}"
+
+
+def _orders_of_their_own(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> bool:
+    """Whether ranks share many rows while others come to none of them."""
+    shared = max((rank.shared for rank in ranks), default=0)
+    return shared > MANY * epochs[0].rows and epochs[0].fault("missing").count > MANY * epochs[0].rows
 
 
 def _shuffle(epochs: Sequence[Epoch], limit: float) -> Iterator[str]:
