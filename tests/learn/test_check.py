@@ -3,6 +3,7 @@
 import json
 import pickle
 import pickletools
+import re
 
 import numpy as np
 import pytest
@@ -143,6 +144,36 @@ def test_the_distance_counts_standard_errors(away):
     if not report.passed:
         assert f"the learner is {away:.1f} standard errors from the least-squares fit: train longer" in report.advice
         assert "FAILED" in str(report)
+
+
+def test_a_learner_at_its_noise_floor_is_told_apart_from_one_that_has_not_arrived():
+    """At a high constant rate no epoch more helps; the advice names about that rate, and following it helps.
+
+    One choice of seeds, of learners that are 5 and 100 standard errors off on average.
+    """
+    rows = planted.regression([2.0, -3.4], 4.2, noise=0.1, n=1_000, seed=714)
+    loader = planted.Loader(rows, 32)
+    floor = planted.check(planted.sgd(loader, 40, lr=0.3), rows)
+    assert not floor.passed
+    assert "train longer; or, if its loss no longer falls, lower the learning rate or average its last" in floor.advice
+    rate = float(re.search(r"lr / batch_size is about (\S+) or more", floor.advice)[1])
+    assert rate < 3 * 0.3 / 32
+    assert planted.check(planted.sgd(loader, 40, lr=0.01), rows).passed
+    early = planted.check(planted.sgd(loader, 1, lr=0.03), rows)
+    assert early.distance > np.sqrt(1_000)
+    assert "train longer; if that does not help, lower the learning rate, and look for rows" in early.advice
+
+
+def test_numbers_are_rounded_for_people():
+    """Wherever a report is shown; its fields are exact."""
+    estimate = planted.sgd(planted.Loader(ROWS), 2)
+    for rows in (ROWS, planted.regression([2.0, -3.4], 4.2, noise=0, n=2_000)):
+        report = planted.check(estimate, rows)
+        for shown in (str(report), report._repr_html_(), repr(report), repr(report.parameters), report.advice):
+            assert not re.search(r"\d{7}|\.\d{8}|[1-9]\d{2}\.\d{3}", shown), shown
+    assert repr(planted.check(([2.0, -3.3], 4.2), ROWS).parameters[1]).startswith(
+        "Parameter('w[1]', truth=-3.4, estimate=-3.3, error=0.1, standard_error=0.000"
+    )
 
 
 def test_statistical_and_optimisation_error_are_told_apart():

@@ -17,5 +17,8 @@ planted.audit(3, rows)  # type: ignore[arg-type]  # pyright: ignore[reportArgume
 planted.audit(rows, [rows[:]])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 planted.audit(planted.Loader(rows))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 planted.permutation("ten")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+planted.check(rows, estimate)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+planted.check(rows, (estimate.w, 4.2))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+planted.check(estimate, rows[:])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 planted.check(estimate, rows).pased  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 planted.chekc  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]

@@ -11,13 +11,15 @@ QR).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from planted._learn.estimate import Estimate, Float64s
 from planted._learn.sample import blocks, features_of, sample_of
 from planted.errors import InvalidValueError
+
+FEW: Final = 64  # parameters for which SciPy's solver for triangles costs more than it saves: threads, and its import
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,15 +34,11 @@ class Factor:
 
     def solve(self) -> Float64s:
         """The least-squares parameters, intercept first."""
-        from scipy.linalg import solve_triangular
-
-        return np.asarray(solve_triangular(self.R, self.z))
+        return _solve(self.R, self.z)
 
     def spread(self) -> Float64s:
         """The standard error of each parameter, for noise of standard deviation 1."""
-        from scipy.linalg import solve_triangular
-
-        inverse = solve_triangular(self.R, np.eye(len(self.R)))
+        inverse = _solve(self.R, np.eye(len(self.R)))
         return np.asarray(np.sqrt(np.sum(inverse * inverse, axis=1)))
 
     def length(self, beta: Float64s) -> float:
@@ -51,6 +49,15 @@ class Factor:
     def response_norm(self) -> float:
         """``|y|``."""
         return float(np.sqrt(self.z @ self.z + self.rss))
+
+
+def _solve(R: Float64s, right: Float64s) -> Float64s:
+    """The solution of ``R x = right``, R upper triangular."""
+    if len(R) <= FEW:
+        return np.linalg.solve(R, right)
+    from scipy.linalg import solve_triangular
+
+    return np.asarray(solve_triangular(R, right))
 
 
 def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
@@ -88,9 +95,8 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
     return Factor(R[: size - 1, : size - 1], R[: size - 1, -1], rss, n, dtype)
 
 
-def factorise(rows: Any) -> Factor:
-    """The `Factor` of rows, or of a pair of arrays (X, y)."""
-    sample = sample_of(rows)
+def factorise(sample: Any) -> Factor:
+    """The `Factor` of rows, as `sample_of` finds them."""
     features = features_of(sample)
     return triangularise(blocks(sample, features), features)
 
@@ -126,5 +132,5 @@ def least_squares(rows: Any, y: Any = None) -> Estimate:
     >>> estimate.w.round(2), round(estimate.b, 2)
     (array([ 2. , -3.4]), 4.2)
     """
-    beta = factorise(rows if y is None else (rows, y)).solve()
+    beta = factorise(sample_of(rows if y is None else (rows, y))).solve()
     return Estimate(beta[1:], float(beta[0]))

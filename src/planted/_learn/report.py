@@ -8,6 +8,7 @@ from planted._learn.estimate import Estimate
 SHOWN: Final = 12
 COLUMNS: Final = ("", "truth", "estimate", "error", "std. error", "z")
 FORMATS: Final = ("", ".6g", ".6g", ".3g", ".3g", ".2f")
+MANY: Final = 1e5
 WIDTHS: Final = (8, 12, 12, 12, 12, 9)  # in characters
 
 
@@ -20,6 +21,17 @@ class Parameter(NamedTuple):
     error: float  # estimate - truth
     standard_error: float  # of the least-squares fit
     z: float  # error / standard_error
+
+    def __repr__(self) -> str:
+        """Its numbers as a report shows them."""
+        cells = zip(self._fields[1:], _cells(self)[1:], strict=True)
+        return f"Parameter({self.name!r}, {', '.join(f'{name}={cell}' for name, cell in cells)})"
+
+
+def _cells(parameter: Parameter) -> tuple[str, ...]:
+    """A parameter's numbers, rounded for people: two digits of z, and three where they are many."""
+    *cells, z = (format(cell, spec) for cell, spec in zip(parameter, FORMATS, strict=True))
+    return (*cells, z if abs(parameter.z) < MANY else f"{parameter.z:.3g}")
 
 
 Parameter.__module__ = "planted._learn"  # in the class body, mypy takes it for a field
@@ -91,11 +103,7 @@ class Report:
 
     def table(self) -> list[tuple[str, ...]]:
         """The parameters that `shown` gives, as rows of text under the names of the columns."""
-        rows = [
-            tuple(format(cell, spec) for cell, spec in zip(parameter, FORMATS, strict=True))
-            for parameter in self.shown()
-        ]
-        return [COLUMNS, *rows]
+        return [COLUMNS, *map(_cells, self.shown())]
 
     def shown(self) -> tuple[Parameter, ...]:
         """All parameters if they are few, else those furthest off."""

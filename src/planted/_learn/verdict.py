@@ -14,10 +14,18 @@ parameters, beta_ls the least-squares fit to the rows and beta_hat the learner's
 The verdict is whether the confidence region of beta_ls, at level 1 - alpha, holds both the truth and the learner's
 estimate. So an efficient learner on honest rows fails once in 1/alpha times.
 
-Sources: Wald 1943; Scheffe, "The Analysis of Variance", 1959, 3.5.
+A learner that is too far away has either not arrived yet, or goes round its goal: minibatches of B rows at a constant
+learning rate lr leave a mean square distance of lr / (2 B) times the sum of the squares of X, intercept included, and
+by chance up to q / k times that (k the degrees of freedom, q their chi-square's quantile at 1 - alpha). So the distance
+says how large lr / B must be at least to be the reason. Where that is too large for any usual learner, there is no
+doubt: it has not arrived.
+
+Sources: Wald 1943; Scheffe, "The Analysis of Variance", 1959, 3.5; Mandt, Hoffman, Blei, "Stochastic gradient descent
+as approximate Bayesian inference", 2017, section 3 (for batches drawn at random: those of an epoch leave less).
 """
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,6 +37,9 @@ from planted._learn.sample import Data, rows_in
 from planted._truth import LinearTruth
 from planted.errors import InvalidTypeError, InvalidValueError
 
+USUAL: Final = 0.2  # lr / B, times the squares of a row: what fewer learners exceed than forget to train
+MANY: Final = 1e4  # from here on, numbers have three digits
+
 
 def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float | None = None) -> Report:
     """Say whether a learner found the truth that the rows were planted with.
@@ -37,10 +48,12 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     ----------
     estimate
         An `Estimate`, or a pair ``(w, b)``; or what a learner left behind, with one output: a model or a dict with
-        ``w`` and ``b``, a fitted scikit-learn model (``coef_``, ``intercept_``), the linear layer of a framework
-        (``weight`` or ``kernel``, and ``bias``) or its dict of parameters, or a statsmodels result.
+        ``w`` and ``b``, a fitted scikit-learn model or pipeline, a statsmodels result, the linear layer of a framework
+        (``weight`` or ``kernel``, and ``bias``), a model that holds just one such layer, or its dict of parameters.
+        Where columns are named x0, x1, ... or x1, x2, ..., weights are put in order by these names.
     rows
-        The rows that the learner saw, truth included. They are read once, in blocks.
+        The rows that the learner saw, truth included: any `Rows`, or a loader or module of data, whose training rows
+        are meant (of ``fresh`` ones, those of the first epoch). They are read once, in blocks.
     alpha
         How often honest rows may fail, from 0 to 1.
     tolerance
@@ -58,7 +71,8 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
         If the estimate has another number of weights than the rows have features, or several outputs, or no weights
         yet, or is not finite, or there are fewer rows than parameters.
     InvalidTypeError
-        If the estimate or the rows cannot be read as such.
+        If the estimate or the rows cannot be read as such, or the learner is no line, such as a classifier, or holds
+        more than one linear layer.
 
     Notes
     -----
@@ -123,7 +137,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
         rows=factor.n,
         fit=Estimate(fit[1:], float(fit[0])),
         parameters=(*parameters[1:], parameters[0]),
-        advice=_advice(honest, converged, distance, p_value),
+        advice=_advice(honest, converged, p_value, distance, factor, alpha),
     )
 
 
@@ -160,15 +174,32 @@ def _sigma(factor: Factor, noise: float) -> float:
     return sigma or float(np.finfo(np.float64).tiny)
 
 
-def _advice(honest: bool, converged: bool, distance: float, p_value: float) -> str:
+def _least_rate(distance: float, factor: Factor, alpha: float) -> float | None:
+    """The learning rate, over the rows of a batch, whose noise can be the distance; None if no usual one's can."""
+    from scipy.special import chdtri
+
+    parameters = len(factor.R)
+    typical = distance / math.sqrt(factor.n) * math.sqrt(parameters / float(chdtri(parameters, alpha)))
+    if typical >= math.sqrt(USUAL / 2):
+        return None
+    return 2 * typical**2 * factor.n / float(np.sum(factor.R**2))
+
+
+def _advice(honest: bool, converged: bool, p_value: float, distance: float, factor: Factor, alpha: float) -> str:
     if honest and converged:
         return "the learner found the planted parameters, as nearly as these rows can show them"
-    if honest:
+    if not honest:
         return (
-            f"the learner is {distance:.1f} standard errors from the least-squares fit: train longer; if that does "
-            "not help, lower the learning rate, and look for rows that are skipped, repeated or mixed up"
+            f"the least-squares fit itself is further from the truth than chance allows (p = {p_value:.1g}): check "
+            "that the rows are unchanged and belong to this truth, and whether another seed passes"
         )
+    rows = "look for rows that are skipped, repeated or mixed up"
+    off = f"{distance:.1f}" if distance < MANY else f"{distance:.3g}"
+    off = f"the learner is {off} standard errors from the least-squares fit: train longer"
+    if (rate := _least_rate(distance, factor, alpha)) is None:
+        return f"{off}; if that does not help, lower the learning rate, and {rows}"
     return (
-        f"the least-squares fit itself is further from the truth than chance allows (p = {p_value:.1g}): check that "
-        "the rows are unchanged and belong to this truth, and whether another seed passes"
+        f"{off}; or, if its loss no longer falls, lower the learning rate or average its last weights, since "
+        f"minibatches at a constant rate come no nearer where lr / batch_size is about {rate:.1g} or more; if neither "
+        f"helps, {rows}"
     )
