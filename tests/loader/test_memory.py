@@ -157,3 +157,45 @@ def test_threads_never_share_a_block():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_released_memory_is_kept_no_more():
+    """Also what comes back later, from arrays that are still in use."""
+    used, array = empty((5000, 16), FLOAT32), empty((1 << 18, 16), FLOAT32)
+    del array
+    assert kept() > 1 << 24
+    memory.release()
+    assert kept() == 0
+    del used
+    assert kept() == 0
+
+
+def test_memory_that_is_not_wanted_for_a_time_is_given_up(monkeypatch):
+    """A buffer in use again and again stays; of those that lie idle from one look to the next, none."""
+    now = [memory._store.looked]
+    monkeypatch.setattr(memory, "monotonic", lambda: now[0])
+    arrays = [empty((1 << 18, 16), FLOAT32) for _ in range(3)]
+    del arrays
+    for _ in range(2):
+        now[0] += memory.IDLE
+        for _ in range(3):
+            empty((5000, 16), FLOAT32)
+            empty((1 << 18, 16), FLOAT32)
+    assert kept() == 5000 * 64 + (1 << 24) + 2 * memory.CACHE_LINE
+    now[0] += memory.IDLE
+    empty((5000, 16), FLOAT32)
+    now[0] += memory.IDLE
+    empty((5000, 16), FLOAT32)
+    assert kept() == 5000 * 64 + memory.CACHE_LINE
+
+
+def test_memory_that_cannot_be_had_is_asked_for_again_without_what_is_kept(monkeypatch):
+    array = empty((1 << 18, 16), FLOAT32)
+    del array
+    had = np.empty
+    monkeypatch.setattr(memory.np, "empty", lambda *given: had(*given) if kept() == 0 else fail())
+
+    def fail():
+        raise MemoryError
+
+    assert empty((5000, 16), FLOAT32).shape == (5000, 16)

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -141,6 +142,37 @@ def test_a_result_belongs_to_its_taker_alone():
     while result() is not None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert result() is None
+    assert workers.close()
+
+
+def test_an_interrupted_wait_loses_no_outcome():
+    """A signal's handler may raise at any line before an outcome is taken: it is there the next time."""
+    before, points = sys.gettrace(), 0
+    workers = Workers(1, "planted-test")
+    for stop in range(100):
+        workers.submit(lambda number: number, stop)
+        lines = itertools.count()
+
+        def trace(frame, event, _, stop=stop, lines=lines):
+            inside = frame.f_code.co_filename == _workers.__file__ and frame.f_code.co_name in ("result", "wait")
+            if event == "line" and inside and len(workers) and next(lines) == stop:
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            taken = workers.result()
+        except KeyboardInterrupt:
+            points += 1
+            sys.settrace(before)
+            assert len(workers) == 1
+            assert workers.result() == stop
+        else:
+            assert taken == stop
+            break
+        finally:
+            sys.settrace(before)
+    assert points >= 4
     assert workers.close()
 
 

@@ -2,13 +2,16 @@
 
 Memory fresh from the operating system costs a page fault every 4 KiB, about as much time as filling it with rows. So
 *buffers* of a chunk's size are kept and lent again. A buffer comes back when the last array, view or tensor over it is
-gone: all of them hold its *owner*, so nothing that a caller still has is ever overwritten.
+gone: all of them hold its *owner*, so nothing that a caller still has is ever overwritten. Buffers that nobody wanted
+for `IDLE` seconds are given up when another array is made, all that are free by `release` or when memory is short.
 """
 
 import ctypes
 import weakref
 from collections import deque
+from contextlib import suppress
 from math import prod
+from time import monotonic
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +23,7 @@ CACHE_LINE: Final = 64
 SMALLEST: Final = 1 << 16  # below, the allocator reuses memory by itself
 LARGEST: Final = 1 << 27  # a shard or a million rows; above, keeping buffers would cost more memory than it saves time
 KEPT_BYTES: Final = LARGEST + CACHE_LINE  # most for each size; if all sizes together exceed it, all are dropped
+IDLE: Final = 10.0  # seconds
 
 Buffer = npt.NDArray[np.uint8]
 
@@ -37,19 +41,34 @@ class _Loan(weakref.ref["_BufferOwner"]):
 class _Store:
     """Free buffers by size. Each step is one operation on a dict or deque, so threads need no lock."""
 
-    __slots__ = ("free",)
+    __slots__ = ("free", "idle", "looked")
 
     def __init__(self) -> None:
         self.free: dict[int, deque[_Loan]] = {}
+        self.idle: dict[int, int] = {}  # of each size, how many have not been wanted since it was looked
+        self.looked = monotonic()
+
+    def give_up_idle(self) -> None:
+        """Give up the buffers that were not wanted for a time. Those wanted last are lent first, so they stay."""
+        if monotonic() < self.looked + IDLE:
+            return
+        self.looked = monotonic()
+        for size, free in list(self.free.items()):
+            with suppress(IndexError):  # lent in this moment
+                for _ in range(self.idle.get(size, 0)):
+                    free.popleft()
+            self.idle[size] = len(free)
 
     def lend(self, owner: "_BufferOwner", size: int) -> _Loan:
         if sum(size * len(free) for size, free in list(self.free.items())) > KEPT_BYTES:
             self.free.clear()  # buffers on loan now return to deques that are gone, and are freed
+        self.give_up_idle()
         free = self.free.setdefault(size, deque(maxlen=KEPT_BYTES // size))
         try:
             buffer = free.pop().buffer
         except (IndexError, AttributeError):  # none is free, or a signal handler once interrupted the two lines below
-            buffer = np.empty(size, np.uint8)
+            buffer = _allocated(size)
+        self.idle[size] = min(self.idle.get(size, 0), len(free))
         loan = _Loan(owner, free.append)
         loan.buffer = buffer
         return loan
@@ -70,6 +89,19 @@ class _BufferOwner:
 _store: Final = _Store()
 
 
+def _allocated(size: int) -> Buffer:
+    try:
+        return np.empty(size, np.uint8)
+    except MemoryError:
+        release()
+        return np.empty(size, np.uint8)
+
+
+def release() -> None:
+    """Give the operating system the memory that no array refers to; what is on loan follows when it comes back."""
+    _store.free.clear()
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """An uninitialised array as from `numpy.empty`, aligned to a cache line; a `TooLargeError` if none can be had.
 
@@ -80,7 +112,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if SMALLEST <= size <= LARGEST:
         return np.asarray(_BufferOwner(_store, size + CACHE_LINE, shape, dtype))
     try:
-        buffer = np.empty(size + CACHE_LINE, np.uint8) if not too_large(size) else None
+        buffer = _allocated(size + CACHE_LINE) if not too_large(size) else None
     except MemoryError:
         buffer = None
     if buffer is None:

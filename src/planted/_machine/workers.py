@@ -5,8 +5,9 @@ Jobs go in one by one; their results come out in the same order. Each hand-over 
 hold locks, and deadlock: when a signal handler raises just after a lock was taken, nobody releases it; and the garbage
 collector, run by a thread that holds the lock of all pools, may wait for a thread that needs this lock. The vocabulary:
 
-- *job*: a function and its arguments. Each job has a *promise*: a queue that receives one outcome, from the thread that
-  ran the job or, if none did, from `close`. So every wait for a result ends.
+- *job*: a function and its arguments. Each job has a *promise*, which receives one outcome, from the thread that ran
+  the job or, if none did, from `close`. So every wait for a result ends. An outcome stays in its promise until it is
+  taken, so a signal handler that raises before loses none.
 - *abandoned*: closed before all results were taken. Jobs that have not begun are cancelled. `close` waits at most
   `PATIENCE` seconds for those that are running, since the garbage collector may call it at any line of any program,
   while a lock is held that a job needs. Either way, a thread ends after the job that it is running.
@@ -31,11 +32,30 @@ PATIENCE: Final = 10.0  # seconds to wait for running jobs
 IMPATIENCE: Final = 0.2  # the same, on one of planted's own threads
 BACKGROUND: Final = "planted-loader"  # name prefix of the threads that other threads may wait for
 
-Promise: TypeAlias = SimpleQueue[tuple[Any, BaseException | None]]
-Job: TypeAlias = tuple[Promise, Callable[..., Any], tuple[Any, ...]]
+Job: TypeAlias = tuple["_Promise", Callable[..., Any], tuple[Any, ...]]
 Answer = TypeVar("Answer")
 
 _starting: Final[set[int]] = set()  # identifiers of the threads that are starting others
+
+
+class _Promise:
+    """One outcome, and a queue that says that it is there."""
+
+    __slots__ = ("_arrived", "_outcome")
+    _outcome: tuple[Any, BaseException | None]
+
+    def __init__(self) -> None:
+        self._arrived: SimpleQueue[None] = SimpleQueue()
+
+    def keep(self, result: Any, error: BaseException | None) -> None:
+        self._outcome = result, error
+        self._arrived.put(None)
+
+    def wait(self) -> tuple[Any, BaseException | None]:
+        """The outcome, now or after an interrupt again."""
+        if not hasattr(self, "_outcome"):
+            self._arrived.get()
+        return self._outcome
 
 
 class Workers:
@@ -48,7 +68,7 @@ class Workers:
     def __init__(self, count: int, name: str, on_close: Callable[[], object] | None = None) -> None:
         self._count, self._name, self._on_close = count, name, on_close
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._promises: deque[Promise] = deque()
+        self._promises: deque[_Promise] = deque()
         self._threads: list[threading.Thread] = []
         self._started = self._closed = False
         self._process = os.getpid()
@@ -63,14 +83,14 @@ class Workers:
         if not self._started:
             self._started = True
             self._start()
-        promise: Promise = SimpleQueue()
+        promise = _Promise()
         self._promises.append(promise)
         self._jobs.put((promise, work, arguments))
 
     def result(self) -> Any:
         """Wait for the oldest job; return what it returned, or raise what it raised."""
         self._check()
-        result, error = self._promises[0].get()
+        result, error = self._promises[0].wait()
         self._promises.popleft()
         if error is None:
             return result
@@ -89,7 +109,7 @@ class Workers:
         with suppress(Empty):
             while True:
                 if job := self._jobs.get_nowait():
-                    job[0].put((None, CancelledError()))
+                    job[0].keep(None, CancelledError())
         for _ in range(self._count):
             self._jobs.put(None)
         atexit.unregister(self.close)
@@ -123,7 +143,7 @@ def _work(jobs: "SimpleQueue[Job | None]") -> None:
             outcome: tuple[Any, BaseException | None] = work(*arguments), None
         except BaseException as error:  # noqa: BLE001 -- raised again by `result`
             outcome = None, error
-        promise.put(outcome)
+        promise.keep(*outcome)
         del job, promise, work, arguments, outcome  # only the taker keeps the result alive
 
 
