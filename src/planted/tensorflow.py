@@ -12,6 +12,7 @@ at a multiple of 64 bytes. Minibatches that do are shared; all others are copied
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,8 @@ from planted._frameworks import Framework, HyperParameters, SyntheticData, Tenso
 from planted._input import length
 from planted._learn import Estimate, Learner, descend
 from planted._loader import Loader
-from planted.errors import InvalidTypeError, MissingDependencyError
+from planted._pipeline import Pipeline, read_once
+from planted.errors import InvalidTypeError, InvalidValueError, MissingDependencyError
 
 try:
     import tensorflow as tf
@@ -91,24 +93,27 @@ class SyntheticRegressionData(SyntheticData, DataModule):
     """
 
 
-def dataset(loader: Loader) -> tf.data.Dataset:
+def dataset(loader: Loader | Pipeline) -> tf.data.Dataset:
     """A loader's batches as a `tf.data.Dataset` of known cardinality and element spec; each pass is the next epoch.
 
     Parameters
     ----------
     loader
-        A loader of any framework. It is iterated over for each epoch, so `repeat` continues with new orders.
+        A loader of any framework, or a pipeline of batches. It is iterated over for each epoch, so `repeat` continues
+        with new orders. A pipeline's first batch is made to see of which shapes and types it is.
 
     Returns
     -------
     tf.data.Dataset
         Of pairs (X, y), shapes (batch, features) and (batch, 1), in the rows' dtype; with ``with_index``, of
-        (X, y, row numbers).
+        (X, y, row numbers). Of a pipeline, its items, whose first axis may be of any length.
 
     Raises
     ------
     InvalidTypeError
-        If it is not a `planted.Loader`.
+        If it is neither a loader nor a pipeline, or a pipeline of an iterator, which can be read once.
+    InvalidValueError
+        If a pipeline is empty.
 
     Examples
     --------
@@ -118,20 +123,46 @@ def dataset(loader: Loader) -> tf.data.Dataset:
     >>> int(batches.cardinality()), batches.element_spec[0].shape
     (4, TensorShape([None, 2]))
     """
-    if not isinstance(loader, Loader):
-        raise InvalidTypeError(f"{type(loader).__name__} must be a planted.Loader: use planted.Loader(rows, ...)")
-    sample = loader.rows.take([0] if len(loader) else [])
-    arrays = [*sample, np.zeros(1, np.int64)] if loader.with_index else [*sample]
-    complete = loader.drop_last or len(loader) * loader.batch_size == length(loader.rows)
-    first = loader.batch_size if complete and loader.world_size == 1 else None
-    spec = tuple(tf.TensorSpec((first, *array.shape[1:]), array.dtype) for array in arrays)
+    if isinstance(loader, Pipeline):
+        spec = _spec_of(loader)
+        try:
+            count = len(loader)
+        except InvalidTypeError:  # after a filter, say, or without end
+            count = tf.data.UNKNOWN_CARDINALITY
+    elif isinstance(loader, Loader):
+        sample = loader.rows.take([0] if len(loader) else [])
+        arrays = [*sample, np.zeros(1, np.int64)] if loader.with_index else [*sample]
+        complete = loader.drop_last or len(loader) * loader.batch_size == length(loader.rows)
+        first = loader.batch_size if complete and loader.world_size == 1 else None
+        spec, count = tuple(tf.TensorSpec((first, *array.shape[1:]), array.dtype) for array in arrays), len(loader)
+    else:
+        raise InvalidTypeError(
+            f"{type(loader).__name__} must be a planted.Loader or a planted.Pipeline: use planted.Loader(rows, ...)"
+        )
 
-    def batches() -> Iterator[tuple[Any, ...]]:
+    def batches() -> Iterator[Any]:
         yield from loader
 
-    return tf.data.Dataset.from_generator(batches, output_signature=spec).apply(
-        tf.data.experimental.assert_cardinality(len(loader))
-    )
+    made = tf.data.Dataset.from_generator(batches, output_signature=spec)
+    return made if count == tf.data.UNKNOWN_CARDINALITY else made.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _spec_of(pipeline: Pipeline) -> Any:
+    """Shapes and types of a pipeline's items, seen by the first."""
+    if read_once(pipeline):
+        raise InvalidTypeError(
+            f"{pipeline!r} reads an iterator, which can be read once: pass a function that makes it, such as "
+            "Pipeline(lambda: open(path))"
+        )
+    items = list(islice(pipeline.read(0), 1))
+    if not items:
+        raise InvalidValueError(f"{pipeline!r} has no items, so that their shapes are not known")
+
+    def spec(part: Any) -> tf.TensorSpec:
+        tensor = tf.convert_to_tensor(part)
+        return tf.TensorSpec((None, *tensor.shape[1:]) if tensor.ndim else (), tensor.dtype)
+
+    return tf.nest.map_structure(spec, items[0])
 
 
 def fit(

@@ -61,8 +61,30 @@ def test_a_tf_dataset_composes(dataset):
     assert list(dataset(planted.Loader(planted.regression([1.0], n=0)))) == []
     shares = [dataset(planted.Loader(ROWS, 64, rank=rank, world_size=3)) for rank in range(3)]
     assert same_rows(np.concatenate([X.numpy() for share in shares for X, _ in share]))
-    with pytest.raises(TypeError, match=r"list must be a planted\.Loader"):
+    with pytest.raises(TypeError, match=r"list must be a planted\.Loader or a planted\.Pipeline"):
         dataset([1, 2])
+
+
+def test_a_tf_dataset_of_a_pipeline(dataset, framework):
+    """Its items, pass after pass, also as dicts and after a filter; and Keras trains on it."""
+    keras = framework("keras")
+    pipeline = planted.Loader(ROWS, 100).map(lambda X, y: ({"x": X[:, :1]}, y))
+    batches = dataset(pipeline)
+    assert (int(batches.cardinality()), batches.element_spec[0]["x"].shape.as_list()) == (10, [None, 1])
+    for epoch in range(2):
+        for (found, y), (wanted, target) in zip(batches, pipeline.read(epoch), strict=True):
+            np.testing.assert_array_equal(found["x"].numpy(), wanted["x"])
+            np.testing.assert_array_equal(y.numpy(), target)
+    positive = planted.Pipeline(ROWS).filter(lambda x, y: y[0] > 0).batch(64)
+    assert int(dataset(positive).cardinality()) == -2
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.05), loss="mean_squared_error")
+    model.fit(dataset(planted.Loader(ROWS, 100).map(lambda X, y: (X, y))), epochs=20, shuffle=False, verbose=0)
+    assert planted.check(model.layers[0], ROWS).passed
+    with pytest.raises(ValueError, match="has no items, so that their shapes are not known"):
+        dataset(planted.Pipeline([]))
+    with pytest.raises(TypeError, match="an iterator, which can be read once"):
+        dataset(planted.Pipeline(iter([1, 2])))
 
 
 def test_the_tfp_notebook(framework):
@@ -182,5 +204,5 @@ def test_keras_fit_of_a_loader_names_the_function_for_it(framework):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error")
     for stream in (planted.Loader(ROWS, 8), planted.Pipeline(ROWS).batch(8)):
-        with pytest.raises(AttributeError, match=r"is not an array.*planted\.tensorflow\.dataset\(loader\)"):
+        with pytest.raises(AttributeError, match=r"is not an array.*planted\.tensorflow\.dataset\((loader|pipeline)\)"):
             model.fit(stream, verbose=0)

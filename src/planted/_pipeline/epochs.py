@@ -94,5 +94,5 @@ class Epochs(ABC, Generic[Item]):
         kind = type(self).__name__
         return (
             f"a {kind} is not an array: use rows[:] for the arrays X and y of all rows, or next(iter({kind.lower()})) "
-            "for one batch; for Keras, model.fit(planted.tensorflow.dataset(loader))"
+            f"for one batch; for Keras, model.fit(planted.tensorflow.dataset({kind.lower()}), shuffle=False)"
         )
