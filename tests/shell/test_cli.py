@@ -148,6 +148,21 @@ def test_head_of_a_million_million_rows(shell):
     assert shell("head", "--rows", "0")[:2] == (0, f"{'row':>12} {'x0':>12} {'x1':>12} {'y':>12}\n")
 
 
+def test_head_of_as_many_rows_as_there_can_be(shell):
+    """More than Python's own `len` can say."""
+    status, out, _ = shell("head", "--rows", str(2**63), "--start", str(2**63 - 1), "--seed", "5")
+    assert status == 0
+    assert out.splitlines()[1].split()[0] == str(2**63 - 1)
+
+
+def test_large_numbers_are_exact_and_may_be_typed_as_they_are_shown(shell):
+    _, out, _ = shell("head", "--seed", "1e30")
+    X, _ = planted.regression([2.0, -3.4], 4.2, n=1, seed=10**30)[:]
+    assert f"{X[0, 0]:.6g}" in out
+    assert out == shell("head", "--seed", hex(10**30))[1] == shell("head", "--seed", str(10**30))[1]
+    assert shell("head", "--seed", "0xplanted")[0] == 2
+
+
 def test_head_as_csv_goes_into_pandas_as_it_is(tmp_path):
     """Through a pipe, many pieces of it, and the numbers are the very same; each is as short as can be."""
     pandas = pytest.importorskip("pandas")

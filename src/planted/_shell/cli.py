@@ -15,6 +15,7 @@ import click
 import numpy as np
 
 import planted
+from planted._input import length
 from planted._learn import BLOCK_ROWS, Estimate, Report, training_settings
 from planted._pipeline import FRAMEWORKS
 from planted._rows import ComputedRows
@@ -210,7 +211,7 @@ def head(count: int, start: int, style: str, **source: Any) -> int:
     CSV has the columns row, x0, x1, ..., y, and each number reads back as the very same.
     """
     rows = rows_meant(**source)
-    n = len(rows)
+    n = length(rows)
     if count < 0 or not 0 <= start <= n:
         raise InvalidValueError(f"--start {start} --count {count} must lie within the {n} rows: see --rows")
     for text in listing(rows, start, min(start + count, n), style):

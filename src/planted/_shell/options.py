@@ -21,14 +21,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class _Count(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
-    """A whole number, also written 1_000_000 or 1e6."""
+    """A whole number, also written 1_000_000 or 1e6, or 0x2a, as large seeds are shown."""
 
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            number = Decimal(value)
-        except InvalidOperation:
+            number = Decimal(int(value, 16) if str(value).startswith("0x") else value)
+        except (InvalidOperation, ValueError):
             number = Decimal("NaN")
         if not number.is_finite() or number != number.to_integral_value():
             self.fail(f"{value!r} is not a whole number: write 1000, 1_000 or 1e3", param, ctx)
