@@ -176,6 +176,17 @@ def test_head_as_csv_goes_into_pandas_as_it_is(tmp_path):
     assert table.index.tolist() == list(range(400_000))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_head_writes_as_csv_is_read_by_open_table(shell, tmp_path, dtype):
+    pytest.importorskip("pyarrow")
+    _, out, _ = shell("head", "--count", "1000", "--noise", "0.5", "--dtype", dtype, "--format", "csv")
+    (tmp_path / "rows.csv").write_text(out)
+    table = planted.open_table(tmp_path / "rows.csv", features=["x0", "x1"], response="y", dtype=dtype)
+    rows = planted.regression([2.0, -3.4], 4.2, noise=0.5, n=1_000, dtype=dtype)
+    np.testing.assert_array_equal(table.X, rows.X)
+    np.testing.assert_array_equal(table.y, rows.y)
+
+
 def test_head_writes_the_shortest_number_that_reads_back(shell):
     _, out, _ = shell("head", "--format", "csv", "--count", "1")
     X, y = planted.regression([2.0, -3.4], 4.2, n=1)[:1]
