@@ -259,10 +259,11 @@ class BaseRows(ABC):
 
     def _arrays(self, count: int, *widths: int) -> list[FloatArray]:
         """New arrays of so many rows, of these widths; an error before any work if they do not fit the memory."""
-        size = count * sum(widths) * self.dtype.itemsize
+        dtype = self.dtype
+        size = count * sum(widths) * dtype.itemsize
         try:
             if not too_large(size):
-                return [empty((count, width), self.dtype) for width in widths]
+                return [empty((count, width), dtype) for width in widths]
         except MemoryError:  # less is free
             pass
         remedy = "read them in minibatches, planted.Loader(rows, batch_size=256), or in parts, such as rows[:1_000]"
