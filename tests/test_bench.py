@@ -21,6 +21,7 @@ RUNS = {  # the words after `python bench/`, and the libraries without which the
     "generation.py": ["torch", "sklearn"],
     "minibatches.py": ["torch"],
     "shuffle.py": ["torch"],
+    "small.py": ["torch"],
 }
 
 

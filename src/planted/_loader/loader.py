@@ -387,6 +387,7 @@ class Loader(Epochs[Minibatch], StreamMethods[Minibatch]):
         if self.fresh:
             source = self.rows.fresh(epoch)
             offset = source.start - self.rows.start
+        own = isinstance(source, BaseRows)
         order: Order = Sequential(self._n)
         if self.shuffle:
             order = Permutation(self._n, self.seed, epoch, self.salt)
@@ -395,7 +396,9 @@ class Loader(Epochs[Minibatch], StreamMethods[Minibatch]):
             numbers = order.take(batches.positions(chunk))
             if chunk.padding:
                 numbers = np.concatenate([numbers, order.take(batches.padding(chunk))])
-            arrays = taken(source.take(numbers), numbers.size, source)
+            arrays = source.take(numbers)
+            if not own:
+                arrays = taken(arrays, numbers.size, source)
             return FilledChunk((*arrays, numbers + offset) if self.with_index else arrays, chunk.size)
 
         per_chunk = self._batches_per_chunk(self._row_bytes(), CHUNK_BYTES)
