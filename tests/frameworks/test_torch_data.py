@@ -110,13 +110,22 @@ def test_what_is_no_row_is_refused(torch, pipes):
         pipes.Dataset(rows_of(0))[0]
 
 
+class OneArray:
+    """Rows of a user's own whose `take` gives the features alone."""
+
+    def __len__(self):
+        return 4
+
+    def take(self, rows):
+        return np.zeros((len(rows), 2))
+
+
 def test_what_is_not_rows_is_refused(torch, pipes):
-    for rows in (None, [1, 2], rows_of, 3):
-        with pytest.raises(TypeError, match=f"rows of type {type(rows).__name__} must have .*planted.rows"):
+    for rows in (None, [1, 2], rows_of, 3, np.zeros((4, 2))):
+        with pytest.raises(TypeError, match=rf"rows of type {type(rows).__name__} must have a length and take\("):
             pipes.Dataset(rows)
-    dataset = pipes.Dataset(np.zeros((4, 2)))  # it has a take, but not of rows
-    with pytest.raises(planted.PlantedError, match="take of ndarray gave a ndarray; it must give a tuple"):
-        dataset[0]
+    with pytest.raises(planted.PlantedError, match="take of OneArray gave a ndarray; it must give a tuple"):
+        pipes.Dataset(OneArray())[0]
 
 
 def test_a_batch_is_one_take(torch, pipes, DataLoader):
