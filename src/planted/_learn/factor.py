@@ -54,7 +54,7 @@ class Factor:
 def _solve(R: Float64s, right: Float64s) -> Float64s:
     """The solution of ``R x = right``, R upper triangular."""
     if len(R) <= FEW:
-        return np.linalg.solve(R, right)
+        return np.linalg.solve(R, right).astype(np.float64, copy=False)
     from scipy.linalg import solve_triangular
 
     return np.asarray(solve_triangular(R, right))
