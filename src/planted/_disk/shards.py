@@ -34,7 +34,9 @@ class Shards:
     __slots__ = ("_decoded", "_ends", "_files", "_tables", "folder", "manifest", "verify")
 
     def __init__(self, folder: Folder, manifest: Manifest, verify: bool) -> None:
-        self.folder, self.manifest, self.verify = folder, manifest, verify
+        self.folder: Folder = folder
+        self.manifest: Manifest = manifest
+        self.verify: bool = verify
         self._files: dict[int, File] = {}
         self._tables: dict[int, ChecksumTable] = {}
         self._decoded: Kept[FloatArray] = Kept()

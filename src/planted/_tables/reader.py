@@ -38,13 +38,19 @@ class TableReader:
     def __init__(
         self, places: list[Place], stamps: list[str], parts: list[Part], chosen: Chosen, dtype: np.dtype[Any]
     ) -> None:
-        self.places, self.stamps, self.parts, self.chosen, self.dtype = places, stamps, parts, chosen, dtype
-        self.starts = np.cumsum([0, *(part.n for part in parts)], dtype=np.int64).tolist()
+        self.places: list[Place] = places
+        self.stamps: list[str] = stamps
+        self.parts: list[Part] = parts
+        self.chosen: Chosen = chosen
+        self.dtype: np.dtype[Any] = dtype
+        self.starts: list[int] = np.cumsum([0, *(part.n for part in parts)], dtype=np.int64).tolist()
         self.n: int = self.starts[-1]
-        self.direct = all(part.units is None for part in parts)
+        self.direct: bool = all(part.units is None for part in parts)
+        self.block_rows: int
+        self.edges: RowNumbers | None
         self.block_rows, self.edges = self._partition()
         said = [self.chosen.names, dtype.name, *zip(stamps, (part.n for part in parts), strict=True)]
-        self.digest = hashlib.sha256(json.dumps(["table", 1, *said]).encode()).hexdigest()
+        self.digest: str = hashlib.sha256(json.dumps(["table", 1, *said]).encode()).hexdigest()
         self._files: dict[int, tuple[File, list[Any]]] = {}
         self._decoded: Kept[FloatArray] = Kept()
         largest = 1 if self.edges is None else int(np.diff(self.edges).max(initial=1))
