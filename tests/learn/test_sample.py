@@ -88,9 +88,21 @@ def test_a_loader_stands_for_its_rows():
     np.testing.assert_array_equal(fit.parameters, planted.least_squares(train).parameters)
     assert planted.check(fit, loader).rows == 8_000
     assert loader.epoch == 0
-    fresh = planted.Loader(train, 100, fresh=True)
-    found = planted.sgd(fresh, 4, lr=0.01)
-    assert planted.check(found, fresh).rows == 8_000  # those of its first epoch
+
+
+@pytest.mark.usefixtures("torch")
+def test_of_fresh_rows_all_that_were_seen_are_to_be_passed():
+    from planted.torch import SyntheticRegressionData
+
+    loader = planted.Loader(ROWS, 100, fresh=True)
+    for data in (loader, SyntheticRegressionData([2.0, -3.4], 4.2, fresh=True)):
+        for call in (planted.least_squares, lambda data: planted.check(FIT, data)):
+            with pytest.raises(
+                InvalidTypeError, match=r"other rows in each epoch: pass all that were seen, planted\.rows"
+            ):
+                call(data)
+    found = planted.sgd(loader, 4, lr=0.01)
+    assert planted.check(found, planted.rows(ROWS.truth, 4 * len(ROWS), seed=ROWS.seed)).rows == 40_000
 
 
 def test_least_squares_of_X_and_y():

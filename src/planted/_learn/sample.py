@@ -58,9 +58,19 @@ def rows_in(data: Any) -> Any:
     """The rows themselves, or those that a loader, a dataset or a module of data trains on; None if there are none.
 
     A module's rows for validation are not among them.
+
+    Raises
+    ------
+    InvalidTypeError
+        If each epoch reads other rows.
     """
     if isinstance(getattr(data, "truth", None), LinearTruth):
         return data if hasattr(data, "take") and hasattr(data, "__len__") else None
+    if any(getattr(data, name, False) is True for name in ("fresh", "streaming")):
+        raise InvalidTypeError(
+            f"{type(data).__name__} reads other rows in each epoch: pass all that were seen, planted.rows(rows.truth, "
+            "epochs * len(rows), seed=rows.seed)"
+        )
     if hasattr(data, "indices"):  # some of a dataset's rows: which, only the trainer knows
         return None
     count = getattr(data, "num_train", None)  # the book's module: the training rows come first

@@ -53,7 +53,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
         Where columns are named x0, x1, ... or x1, x2, ..., weights are put in order by these names.
     rows
         The rows that the learner saw, truth included: any `Rows`, or a loader or module of data, whose training rows
-        are meant (of ``fresh`` ones, those of the first epoch). They are read once, in blocks.
+        are meant. With ``fresh=True`` each epoch read others: pass all of them. They are read once, in blocks.
     alpha
         How often honest rows may fail, from 0 to 1.
     tolerance
