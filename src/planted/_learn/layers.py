@@ -133,7 +133,7 @@ def _changes_nothing(kind: type) -> bool:
 
 def _parts(part: Any) -> tuple[list[tuple[str, Any]], list[str]]:
     """The parts of a model with their names, and the names of parameters of its own."""
-    if callable(getattr(part, "named_children", None)):
+    if callable(getattr(part, "named_children", None)) and not hasattr(part, "built"):  # Keras's may be torch's
         own = part.named_parameters(recurse=False) if hasattr(part, "named_parameters") else ()
         return list(part.named_children()), [name for name, _ in own]
     if isinstance(children := getattr(part, "_children", None), Mapping):
