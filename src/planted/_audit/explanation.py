@@ -139,7 +139,7 @@ def name_rule(
             found = find_paired(values[at], positions, expected)
         if found is None:
             found = find_unpaired(values[at], np.setdiff1d(absent, explained.rows), expected, known)
-        if found is None:  # rows may have been taken for others, with which they share a value
+        if found is None and not foreign.all():  # rows may have been taken for others, with which they share a value
             at = np.flatnonzero(explained.kinds != Kind.MISNUMBERED)
             found = find_unpaired(values[at], absent, expected, known)
     if found is None:
@@ -242,7 +242,8 @@ def _candidates(bits: Bits, numbers: RowNumbers, expected: Expected) -> _Pairs:
     keys = np.unique(numbered * n + numbers[numbered])
     for column in sorted(columns, key=lambda column: column.count):
         if not column.too_common() and len(keys) + column.count <= most:
-            keys = np.union1d(keys, column.pairs(n))
+            keys = np.sort(np.append(keys, column.pairs(n)))  # faster than np.unique
+            keys = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
     wrong, rows = np.divmod(keys, n)
     equal = np.empty((len(rows), bits.shape[1]), bool)
     for start in range(0, len(rows), COMPARED):

@@ -31,7 +31,7 @@ FEWEST: Final = 8  # rows that a rule must explain
 SPARE: Final = 4  # different values that it must explain beyond as many as it has numbers to fit
 SHARE: Final = 0.9  # of the rows that it must explain
 SAMPLE: Final = 1 << 12  # pairs that a rule is fitted to
-MOST_SORTED: Final = 1 << 21  # values of rows without pairs; more are not looked through
+MOST_SORTED: Final = 1 << 19  # values of rows without pairs; more are not looked through
 EXTREMES: Final = 4  # lowest and highest values that are tried as pairs
 DECIMALS: Final = range(9)
 PRECISIONS: Final = ("float32", "float16", "bfloat16")
@@ -271,7 +271,8 @@ def _distance(residuals: Float64s) -> float:
 
 def _sorted_changes(delivered: Float64s, values: Float64s, eps: Sequence[float]) -> Rule:
     """The change of each column, from the values in ascending order, and against the values in descending order."""
-    delivered, values = np.sort(delivered, axis=0), np.sort(values, axis=0)
+    step = -(-len(delivered) // SAMPLE)
+    delivered, values = np.sort(delivered, axis=0)[::step], np.sort(values, axis=0)[::step]
     rising = _fit(delivered, values, eps, share=1.0)
     if None not in rising:
         return rising
@@ -284,12 +285,12 @@ def _of_some(delivered: Float64s, values: Float64s, source: int, eps: float) -> 
     delivered, values = np.sort(delivered), np.sort(values)
     if len(np.unique(delivered)) < FEWEST:
         return None
-    fixed = [change for change, fitted in _simplest_first(delivered, values[: len(delivered)], source) if not fitted]
+    sample = delivered[:: -(-len(delivered) // 256)]
+    fixed = [Change(source, name) for name in ("same", "negated", *PRECISIONS, "cut")]
     fixed += [Change(source, "decimals", float(decimals)) for decimals in DECIMALS]
-    overlaps = [_overlap(delivered, change.of(values)) for change in fixed]
+    overlaps = [_overlap(delivered, sample, change.of(values)) for change in fixed]
     if max(overlaps) >= SHARE:
         return fixed[int(np.argmax(overlaps))]
-    sample = delivered[:: -(-len(delivered) // 256)]
     for a, b in _likely_lines(delivered, values):
         made = a * values + b
         made, of_made = (made, values) if a > 0 else (made[::-1], values[::-1])
@@ -302,8 +303,10 @@ def _of_some(delivered: Float64s, values: Float64s, source: int, eps: float) -> 
     return None
 
 
-def _overlap(delivered: Float64s, made: Float64s) -> float:
-    """The share of the delivered values that are among those made, each as often."""
+def _overlap(delivered: Float64s, sample: Float64s, made: Float64s) -> float:
+    """The share of the delivered values that are among those made, each as often; 0 if few of a sample are."""
+    if np.isin(sample.astype(np.float32), made.astype(np.float32)).mean() < SHARE / 2:
+        return 0.0
     different, places = np.unique(np.concatenate([delivered, made]).astype(np.float32), return_inverse=True)
     times = [np.bincount(part, minlength=len(different)) for part in np.split(places, [len(delivered)])]
     return float(np.minimum(*times).sum() / len(delivered))
