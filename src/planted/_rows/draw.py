@@ -43,28 +43,35 @@ def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y
     """Fill X, shape (rows, features), and y, shape (rows, 1), with these rows: both float32 or both float64."""
     from planted._rows import kernels
 
-    few = rows.size % kernels.LANES if rows.size < kernels.FEW or truth.features >= WIDE else 0
-    many = rows.size - few if few < kernels.FEW else rows.size
-    wide = True if X.dtype == np.float64 else None
+    count = rows.size
+    few = count % kernels.LANES if count < kernels.FEW or truth.features >= WIDE else 0
+    wide = True if X.dtype.itemsize == 8 else None
     fixed = truth.w, truth.b, truth.noise, keys.features, keys.noise, wide
-    if many:
-        kernels.linear_rows(rows[:many], *fixed, X[:many], y[:many, 0])
-    if many < rows.size:
-        _draw_few(rows[many:], fixed, X[many:], y[many:, 0])
+    response = y[:, 0]
+    if few == count:
+        _draw_few(rows, fixed, X, response)
+    elif 0 < few < kernels.FEW:
+        many = count - few
+        kernels.linear_rows(rows[:many], *fixed, X[:many], response[:many])
+        _draw_few(rows[many:], fixed, X[many:], response[many:])
+    else:
+        kernels.linear_rows(rows, *fixed, X, response)
 
 
 def _draw_few(rows: RowNumbers, fixed: tuple[Any, ...], X: FloatArray, y: FloatArray) -> None:
     """The same for a few rows, which all cores share by their features if there are many."""
     from planted._rows import kernels
 
-    groups = rows.size * -(-X.shape[1] // PRECISIONS[X.dtype.name].normals)
+    groups = rows.size * -(-X.shape[1] // (16 // X.dtype.itemsize))  # of four words, which are 16 bytes
     if X.size < SHARED:
         kernels.few_rows(rows, *fixed, 0, groups, X, y)
         return
     no_response = y[:0]
-    in_pieces(
-        groups, X.size // groups, lambda piece: kernels.few_rows(rows, *fixed, piece.start, piece.stop, X, no_response)
-    )
+
+    def work(piece: slice) -> None:
+        kernels.few_rows(rows, *fixed, piece.start, piece.stop, X, no_response)
+
+    in_pieces(groups, X.size // groups, work)
     kernels.few_rows(rows, *fixed, groups, groups, X, y)
 
 
