@@ -11,6 +11,7 @@ RUNS = {  # the words after `python bench/`, and the libraries without which the
     "audit.py --only planted": [],
     "batches.py": [],
     "mixing.py": [],
+    "shapes.py": [],
     "startup.py": [],
     "audit.py": ["torch", "torchdata", "tensorflow", "grain", "datasets"],
     "disk.py write cold warm verify": ["torch"],

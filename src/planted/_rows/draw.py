@@ -15,7 +15,7 @@ from planted._rows.random import FLOAT64, PRECISIONS, key_words, normals, row_wo
 from planted._truth import LinearTruth
 from planted._types import DType, FloatArray, RowNumbers
 
-WIDE: Final = 256  # features, from which on a few rows left over are worth a call of their own
+WIDE_BYTES: Final = 1 << 11  # of a row: columns of wider ones, a lane a row, would be written past the nearest cache
 SHARED: Final = 1 << 20  # values of few rows, from which on all cores share them
 MANY_WEIGHTS: Final = 1 << 16  # fewer are planted by the definition itself, sooner than Numba is imported
 
@@ -43,19 +43,16 @@ def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y
     """Fill X, shape (rows, features), and y, shape (rows, 1), with these rows: both float32 or both float64."""
     from planted._rows import kernels
 
-    count = rows.size
-    few = count % kernels.LANES if count < kernels.FEW or truth.features >= WIDE else 0
-    wide = True if X.dtype.itemsize == 8 else None
-    fixed = truth.w, truth.b, truth.noise, keys.features, keys.noise, wide
+    fixed = truth.w, truth.b, truth.noise, keys.features, keys.noise, True if X.dtype.itemsize == 8 else None
     response = y[:, 0]
-    if few == count:
+    if rows.size < kernels.FEW:
         _draw_few(rows, fixed, X, response)
-    elif 0 < few < kernels.FEW:
-        many = count - few
-        kernels.linear_rows(rows[:many], *fixed, X[:many], response[:many])
-        _draw_few(rows[many:], fixed, X[many:], response[many:])
-    else:
+    elif truth.features * X.dtype.itemsize < WIDE_BYTES:
         kernels.linear_rows(rows, *fixed, X, response)
+    else:
+        for first in range(0, rows.size, kernels.LANES):
+            part = slice(first, first + kernels.LANES)
+            _draw_few(rows[part], fixed, X[part], response[part])
 
 
 def _draw_few(rows: RowNumbers, fixed: tuple[Any, ...], X: FloatArray, y: FloatArray) -> None:

@@ -6,7 +6,8 @@ scratch that fits the nearest cache.
 How it is made fast, each step measured:
 - Rows are taken `LANES` at a time and the vector lanes run across rows, not along one row's features: then a shuffled
   order costs the same as a sequential one, and every loop below is a plain one over lanes that the compiler vectorises.
-  Of fewer rows than `FEW` the lanes run along the rows, one row after another, so that none is idle.
+  Of fewer rows than `FEW`, and of wide ones, the lanes run along the rows, one row after another: so none is idle, and
+  what is written lies together.
 - Philox runs in 64-bit lanes whose upper halves hold rubbish: the multiplication reads the lower half only, and the
   halves are cut off once, at the end. That halves its time.
 - Philox and Box-Muller are long chains in which each step waits for the one before. So two run side by side, step by
