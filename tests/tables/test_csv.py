@@ -43,6 +43,8 @@ def test_any_float_is_read_to_the_bit(opened):
         values = values[np.isfinite(values)]
         table = opened("x,y\n" + "".join(f"{value!s},1\n" for value in values), dtype=dtype)
         assert table.X.tobytes() == values.tobytes()
+    above_half = opened("x,y\n1.00000005960464477539062500001,1\n", dtype="float32")  # rounded twice, it would be 1
+    assert above_half.X[0, 0] == np.nextafter(np.float32(1), np.float32(2))
 
 
 @pytest.mark.parametrize("unit", [7, 64, 1 << 18])
