@@ -131,23 +131,24 @@ def name_rule(
     rows: Numbers = np.where(foreign, numbers, explained.rows)
     at = np.flatnonzero((explained.kinds == Kind.ALTERED) | (foreign & ~unnumbered))
     found = find_paired(values[at], rows[at], expected)
-    absent = np.flatnonzero(~arrived)
     if found is None and (foreign & unnumbered).any():
         at = np.flatnonzero(foreign)
         positions = np.concatenate(wrong.positions)[at]
         if positions[-1] < expected.n:  # in order, perhaps
             found = find_paired(values[at], positions, expected)
         if found is None:
-            found = find_unpaired(values[at], np.setdiff1d(absent, explained.rows), expected, known)
+            found = find_unpaired(values[at], _absent(arrived, explained.rows), expected, known)
         if found is None and not foreign.all():  # rows may have been taken for others, with which they share a value
             at = np.flatnonzero(explained.kinds != Kind.MISNUMBERED)
-            found = find_unpaired(values[at], absent, expected, known)
+            found = find_unpaired(values[at], np.flatnonzero(~arrived), expected, known)
     if found is None:
         return explained, (), 0
     at, rows = at[found.rows != UNKNOWN], found.rows[found.rows != UNKNOWN]
-    rest = np.setdiff1d(np.flatnonzero(unnumbered & (explained.kinds != Kind.MISNUMBERED)), at)
+    others = unnumbered & (explained.kinds != Kind.MISNUMBERED)
+    others[at] = False
+    rest = np.flatnonzero(others)
     if len(rest):
-        more = recognise(values[rest], np.setdiff1d(absent, rows), expected, found.rule)
+        more = recognise(values[rest], _absent(arrived, rows), expected, found.rule)
         at, rows = np.append(at, rest[more != UNKNOWN]), np.append(rows, more[more != UNKNOWN])
     kinds, of_rows, differs = explained.kinds.copy(), explained.rows.copy(), explained.differs.copy()
     kinds[at], of_rows[at] = Kind.ALTERED, rows
@@ -156,8 +157,15 @@ def name_rule(
         differs[at[part]] = bits_of(expected.take(rows[part])) != bits[at[part]]
     altered = kinds == Kind.ALTERED
     largest = _largest_change(bits[altered], of_rows[altered], expected)
-    others = int(altered.sum()) - len(at)
-    return Explanation(kinds, of_rows, explained.others, differs, largest), found.rule, others
+    unexplained = int(altered.sum()) - len(at)
+    return Explanation(kinds, of_rows, explained.others, differs, largest), found.rule, unexplained
+
+
+def _absent(arrived: Flags, recognised: Numbers) -> Numbers:
+    """The rows that neither came unchanged nor were recognised."""
+    absent = ~arrived
+    absent[recognised[recognised != UNKNOWN]] = False
+    return np.flatnonzero(absent)
 
 
 def _largest_change(bits: Bits, rows: RowNumbers, expected: Expected) -> float:
