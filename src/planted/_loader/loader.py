@@ -61,12 +61,14 @@ OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
 class Loader(Epochs[Minibatch], StreamMethods[Minibatch]):
     """Minibatches of rows, in random or fixed order, with work done ahead in background threads.
 
-    Each ``for`` over a loader is the next epoch: tuples (X, y), or (X, y, row numbers).
+    Each ``for`` over a loader is the next epoch: tuples (X, y), or (X, y, row numbers). So two loops give two orders;
+    ``loader.set_epoch(0)`` before the second gives the first one's again.
 
     Parameters
     ----------
     rows
-        Any rows: computed, in memory, or of your own, with ``len`` and a vectorised ``take``.
+        Any rows: computed, in memory, on disk, or of your own, with ``len`` and a vectorised ``take``; or arrays,
+        equally long, such as ``(X, y)``.
     batch_size
         Rows in a global batch. With several ranks each gets its share of it.
     shuffle
