@@ -3,6 +3,7 @@
 import ast
 import builtins
 import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -59,17 +60,51 @@ def test_a_door_is_an_attribute_that_is_imported_when_it_is_used(name):
     """Where its framework is missing, it is an attribute that is missing, and the message says what to install."""
     code = f"""
 import sys, planted
-print({name!r} in sys.modules)
 try:
-    print(planted.{name}.__name__)
+    door = planted.{name}
+    loaded = {name!r} in sys.modules
+    print(loaded, door.minibatches.__module__)
+    door.mine = 3
+    assert planted.{name} is sys.modules["planted.{name}"] and planted.{name}.mine == 3
+    assert "minibatches" in dir(door) and not hasattr(door, "chekc")
 except AttributeError as error:
-    print(error)
+    print({name!r} in sys.modules, error)
     assert not hasattr(planted, {name!r})
 """
-    loaded, found = run(code).splitlines()
+    loaded, found = run(code).strip().split(" ", 1)
     assert loaded == "False"
-    missing = rf"planted.{name} needs .*: pip install 'planted\[{name}\]'.*"
+    missing = rf"planted.{name} needs {name}.*: pip install 'planted\[{name}\]'"
     assert found == f"planted.{name}" or re.fullmatch(missing, found)
+
+
+@pytest.mark.parametrize("name", sorted(FRAMEWORKS))
+def test_where_a_framework_is_missing_the_import_of_its_door_says_so(name):
+    code = f"""
+import sys, planted
+sys.modules[{name!r}] = None
+try:
+    from planted import {name}
+except planted.errors.MissingDependencyError as error:
+    print(error)
+"""
+    assert f"pip install 'planted[{name}]'" in run(code)
+
+
+def test_completion_and_help_find_the_doors_and_import_no_framework():
+    code = f"""
+import pydoc, rlcompleter, sys, planted
+completer = rlcompleter.Completer(vars())
+found, number = set(), 0
+while match := completer.complete("planted.t", number):
+    found.add(match)
+    number += 1
+help = pydoc.plain(pydoc.render_doc(planted))
+for door in planted.__dir__():
+    getattr(planted, door, None)
+print(sorted({FRAMEWORKS} & set(sys.modules)), "# plant:" in help, *sorted(found))
+"""
+    installed = [f"planted.{name}" for name in ("tensorflow", "torch") if importlib.util.find_spec(name)]
+    assert run(code).split() == ["[]", "True", *installed]
 
 
 def test_a_name_that_planted_does_not_have_is_said_to_be_missing():

@@ -23,7 +23,7 @@ others, `permutation` is the shuffle itself, and `errors` holds the exceptions. 
 A row is a pure function of (truth, seed, row number): nothing else changes it, wherever and however it is made.
 """
 
-from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from planted import errors
@@ -34,6 +34,7 @@ from planted._disk import (
     verify,
     write,
 )
+from planted._lazy import LazyModule
 from planted._learn import Estimate, Report, check, least_squares, sgd
 from planted._loader import Loader
 from planted._order import Permutation, permutation
@@ -81,10 +82,10 @@ if not TYPE_CHECKING:  # or checkers would accept every name
     def __getattr__(name: str) -> Any:
         if name not in _DOORS:
             raise AttributeError(f"module 'planted' has no attribute {name!r}")
-        try:
-            return import_module(f"planted.{name}")
-        except ImportError as error:  # `hasattr` wants an AttributeError; `from planted import torch` raises `error`
-            raise AttributeError(str(error)) from error
+        if find_spec(name) is None:  # so `from planted import torch` imports it, and raises what `error` says
+            error = f"planted.{name} needs {name}, which is not installed: pip install 'planted[{name}]'"
+            raise AttributeError(error)
+        return LazyModule(f"planted.{name}", f"Imported with {name} when first used: see help after that.")
 
 
 def __dir__() -> list[str]:
