@@ -8,7 +8,7 @@ from streams import LOADER, ROWS, B, N, Stream, Table, X, Y, drop, flip_a_bit, f
 
 import planted
 from planted import audit
-from planted._audit import delivery, explanation
+from planted._matching import delivery, explanation
 
 # ---- how many rows and batches --------------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ def test_pieces_of_any_size_give_the_same_report(monkeypatch, index):
     swap_responses(stream), flip_a_bit(stream), drop(stream)
     whole = audit(stream.batches(index), ROWS)
     monkeypatch.setattr(delivery, "PIECE_VALUES", 100)
-    monkeypatch.setattr("planted._audit.expected.PIECE_VALUES", 60)
+    monkeypatch.setattr("planted._matching.expected.PIECE_VALUES", 60)
     monkeypatch.setattr(explanation, "COMPARED", 3)
     assert audit(stream.batches(index), ROWS).to_dict() == whole.to_dict()
     monkeypatch.setattr(delivery, "PIECE_BATCHES", 1)

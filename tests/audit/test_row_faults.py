@@ -12,7 +12,7 @@ from streams import ROWS, N, Stream, Table, drop, flip_a_bit, found, swap_respon
 
 import planted
 from planted import audit
-from planted._audit import delivery, expected, explanation
+from planted._matching import delivery, expected, explanation
 
 # ---- faults, each alone ---------------------------------------------------------------------------------------------
 
@@ -343,7 +343,7 @@ def test_many_rows_that_share_a_little_are_recognised_together():
 @pytest.mark.parametrize("values_at_once", [1 << 19, 2_000])
 def test_rows_are_recognised_by_their_features_together(monkeypatch, values_at_once):
     """A feature has four values, which tell nothing each; twelve of them tell rows apart."""
-    monkeypatch.setattr("planted._audit.expected.PIECE_VALUES", values_at_once)
+    monkeypatch.setattr("planted._matching.expected.PIECE_VALUES", values_at_once)
     generator = np.random.default_rng(0)
     table = Table(generator.integers(0, 4, (N, 12)), generator.integers(0, 4, N))
     y = table.y.copy()

@@ -137,7 +137,7 @@ def test_rows_that_the_rule_does_not_explain_are_counted(index):
 
 def test_rows_in_order_need_no_value_in_common(monkeypatch):
     """However many: where rows come in the order of their numbers, no table of sorted values is needed."""
-    monkeypatch.setattr("planted._audit.fitting.MOST_SORTED", 10)
+    monkeypatch.setattr("planted._matching.fitting.MOST_SORTED", 10)
     report = audit([(X * 2, Y * 2)], ROWS)
     assert report.transformation == ("all values were multiplied by 2",)
     assert found(report) == {"altered": N}

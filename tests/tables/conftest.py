@@ -37,7 +37,7 @@ def memory(library):
 def small_blocks(monkeypatch):
     """Blocks of some dozens of rows, so that little data is many blocks."""
     monkeypatch.setattr("planted._tables.delimited.UNIT_BYTES", 1024)
-    for name in ("npy", "part", "parquet", "delimited"):
+    for name in ("npy", "part", "columnar", "delimited"):
         monkeypatch.setattr(f"planted._tables.{name}.BLOCK_BYTES", 1024)
     monkeypatch.setattr(_part, "COLUMN_BYTES", 256)
 

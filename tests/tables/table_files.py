@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import planted
-from planted._tables.parquet import CHECKING
+from planted._tables.columnar import CHECKING
 
 
 def npy(change=np.ascontiguousarray):

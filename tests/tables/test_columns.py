@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from table_files import arrays, arrow, opened, plain, same, write
 
 import planted
-from planted._tables.parquet import CHECKING
+from planted._tables.columnar import CHECKING
 from planted.errors import (
     InvalidTypeError,
     InvalidValueError,
@@ -268,7 +268,7 @@ def test_files_of_no_rows_are_a_table_of_none(tmp_path, kind):
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
 def test_a_null_is_an_error_that_says_where(tmp_path, pa, column, compression, monkeypatch):
     """They are found when they are read; in columns left out none matters."""
-    monkeypatch.setattr("planted._tables.parquet.BLOCK_BYTES", 1)
+    monkeypatch.setattr("planted._tables.columnar.BLOCK_BYTES", 1)
     monkeypatch.setattr("planted._tables.part.BLOCK_BYTES", 1)
     monkeypatch.setattr("planted._tables.part.COLUMN_BYTES", 1)
     n, at = 50, 37

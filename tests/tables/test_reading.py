@@ -85,7 +85,7 @@ def test_any_files_in_any_batches_are_the_same_rows(library, name, sizes, batch,
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(_part, "BLOCK_BYTES", block_bytes)
         patch.setattr("planted._tables.npy.BLOCK_BYTES", block_bytes)
-        patch.setattr("planted._tables.parquet.BLOCK_BYTES", block_bytes)
+        patch.setattr("planted._tables.columnar.BLOCK_BYTES", block_bytes)
         patch.setattr(_part, "COLUMN_BYTES", 1)
         patch.setattr(_part, "TILE_BYTES", 64)
         paths, X, y = write(kind, folder, sizes, batch, features, dtype)
@@ -165,7 +165,7 @@ def test_decoded_blocks_are_kept_and_let_go(tmp_path, pa, monkeypatch):
     """Rows that are taken one after another decode a row group once; no more than the limit is kept."""
     kind = KINDS["parquet"]
     _, X, y = write(kind, tmp_path, (200,), batch=20)
-    monkeypatch.setattr("planted._tables.parquet.BLOCK_BYTES", 1)
+    monkeypatch.setattr("planted._tables.columnar.BLOCK_BYTES", 1)
     monkeypatch.setattr(_reader, "KEPT_BYTES", 20 * 16 * 3)
     rows = opened(kind, tmp_path)
     reads = []
@@ -332,7 +332,7 @@ def test_an_error_in_decoding_is_not_kept(tmp_path, pa, monkeypatch):
     _, X, y = write(KINDS["parquet"], tmp_path, (50,))
     rows = opened(KINDS["parquet"], tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("planted._tables.parquet.RowGroups._unit", broken)
+        patch.setattr("planted._tables.columnar.RowGroups._unit", broken)
         with pytest.raises(StorageError, match="the disk is gone"):
             rows[3:9]
     same(rows[3:9], X[3:9], y[3:9])

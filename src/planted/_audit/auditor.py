@@ -6,14 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._audit.expected import Takes
 from planted._audit.faults import missing_and_doubled
-from planted._audit.matching import UNKNOWN, Matcher
 from planted._audit.reading import Reader, Reading
 from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed
 from planted._audit.statistics import likeness, orderliness, staying
 from planted._audit.verdict import failures
 from planted._input import flag, integer, length, real, rows_like
+from planted._matching import UNKNOWN, Matcher, Takes
 from planted._pipeline import StreamMethods
 from planted._types import Batch, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError

@@ -5,10 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from planted._audit.delivery import Float64s
-from planted._audit.explanation import Explanation, Kind
-from planted._audit.matching import UNKNOWN
 from planted._audit.report import RowFault
+from planted._matching import UNKNOWN, Explanation, Float64s, Kind
 from planted._types import RowNumbers
 
 EXAMPLES: Final = 100  # row numbers of a fault that are kept

@@ -9,14 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from planted._audit.delivery import REMEDY, Log, WrongColumnsError, pieces
-from planted._audit.expected import Expected, taken
-from planted._audit.explanation import WrongRows, explain, name_rule
 from planted._audit.faults import explained_faults, outside_fault
-from planted._audit.fitting import Rule
-from planted._audit.matching import UNKNOWN, Matcher
 from planted._audit.report import RowFault
-from planted._audit.transformation import by_itself_in_words, columns_in_words, in_words
+from planted._matching import (
+    REMEDY,
+    UNKNOWN,
+    Expected,
+    Log,
+    Matcher,
+    Rule,
+    WrongColumnsError,
+    WrongRows,
+    by_itself_in_words,
+    columns_in_words,
+    explain,
+    in_words,
+    name_rule,
+    pieces,
+    taken,
+)
 from planted._types import RowNumbers
 from planted.errors import InvalidValueError
 

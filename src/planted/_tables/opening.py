@@ -9,10 +9,9 @@ import numpy as np
 from planted._disk import File, LocalFolder
 from planted._input import dtype_name
 from planted._machine import Workers
-from planted._tables.arrow import arrow
+from planted._tables.columnar import arrow, parquet
 from planted._tables.delimited import delimited
 from planted._tables.npy import npy
-from planted._tables.parquet import parquet
 from planted._tables.part import Opened, Part
 from planted._tables.paths import Place, places_of
 from planted._tables.reader import TableReader

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from planted._audit.delivery import Float64s, Piece
-from planted._audit.expected import Bits, Expected, Flags, bits_of, hashed, rounded
+from planted._matching.delivery import Float64s, Piece
+from planted._matching.expected import Bits, Expected, Flags, bits_of, hashed, rounded
 from planted._types import RowNumbers
 
 UNKNOWN: Final = -1  # the number of a row that is not known

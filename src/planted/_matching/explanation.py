@@ -24,10 +24,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from planted._audit.delivery import Float64s
-from planted._audit.expected import Bits, Expected, Flags, bits_of, hashed
-from planted._audit.fitting import Rule, find_paired, find_unpaired, recognise
-from planted._audit.matching import UNKNOWN
+from planted._matching.delivery import Float64s
+from planted._matching.expected import Bits, Expected, Flags, bits_of, hashed
+from planted._matching.fitting import Rule, find_paired, find_unpaired, recognise
+from planted._matching.matching import UNKNOWN
 from planted._types import RowNumbers
 
 KEPT_VALUES: Final = 1 << 21  # values of wrong rows that are kept in memory; further rows are only counted

@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from planted._audit.delivery import PIECE_VALUES, Float64s
 from planted._input import floats
+from planted._matching.delivery import PIECE_VALUES, Float64s
 from planted._types import FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from planted._audit.delivery import Float64s
-from planted._audit.expected import Expected, Flags, rounded
+from planted._matching.delivery import Float64s
+from planted._matching.expected import Expected, Flags, rounded
 from planted._types import FloatArray, RowNumbers
 
 NAMED: Final = 4  # columns, or changes, that a sentence names

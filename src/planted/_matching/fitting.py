@@ -22,9 +22,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from planted._audit.delivery import Float64s
-from planted._audit.expected import FRACTION_BITS, Expected, bits_of, hashed, rounded
-from planted._audit.transformation import Change
+from planted._matching.delivery import Float64s
+from planted._matching.expected import FRACTION_BITS, Expected, bits_of, hashed, rounded
+from planted._matching.transformation import Change
 from planted._types import RowNumbers
 
 FEWEST: Final = 8  # rows that a rule must explain
