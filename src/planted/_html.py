@@ -22,10 +22,15 @@ def table(caption: str, names: Sequence[str], lines: Iterable[Sequence[object]],
     return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}{more}</table>"
 
 
-def rows_table(caption: str, names: Sequence[str], X: npt.NDArray[Any], y: npt.NDArray[Any], n: int) -> str:
-    """The first of `n` rows: X of shape (rows, features), y of shape (rows, 1), and their names, the response last."""
+def rows_table(
+    caption: str, names: Sequence[str], X: npt.NDArray[Any], y: npt.NDArray[Any], n: int, *, numbered: bool = True
+) -> str:
+    """The first of `n` rows: X of shape (rows, features), y of shape (rows, 1), and their names, the response last.
+
+    Their numbers stand before them, unless the rows do not know them.
+    """
     shown, columns = min(ROWS, len(X)), min(COLUMNS, X.shape[1])
     more = ["…"] if columns < X.shape[1] else []
-    lines = [[i, *(f"{x:.4g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.4g}"] for i in range(shown)]
+    lines = [[*[i] * numbered, *(f"{x:.4g}" for x in X[i, :columns]), *more, f"{y[i, 0]:.4g}"] for i in range(shown)]
     rest = f"… of {n:,} rows" if shown < n else ""
-    return table(caption, ["row", *names[:columns], *more, names[-1]], lines, rest)
+    return table(caption, [*["row"] * numbered, *names[:columns], *more, names[-1]], lines, rest)

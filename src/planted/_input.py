@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, cast
 import numpy as np
 import numpy.typing as npt
 
-from planted._types import DType, FloatArray, RowNumbers
+from planted._types import Batch, DType, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError, RowNumberError
 
 UNITS: Final = {
@@ -104,6 +104,23 @@ def bytes_of(value: object, name: str, *, remedy: str = "use a number of bytes, 
     return round(number)
 
 
+def size_text(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> size_text(1), size_text(65_484), size_text(5_000_000), size_text(4 << 30)
+    ('1 byte', '64 KiB', '4.8 MiB', '4.00 GiB')
+    """
+    for unit, size, digits in (("GiB", 1 << 30, 2), ("MiB", 1 << 20, 1), ("KiB", 1 << 10, 0)):
+        if count >= size:
+            return f"{count / size:.{digits}f} {unit}"
+    return bytes_text(count)
+
+
+def bytes_text(count: int) -> str:
+    """An exact number of bytes, with its noun."""
+    return f"{count} byte{'s' * (count != 1)}"
+
+
 def flag(value: object, name: str) -> bool:
     """True or False, Python's or NumPy's, and nothing else."""
     if not isinstance(value, (bool, np.bool_)):
@@ -155,13 +172,15 @@ def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
 def rows_like(rows: Any, name: str = "rows") -> Any:
     """Anything with a length and a ``take``, as a loader and others' pipelines read it."""
     remedy = ""
-    if is_table(rows):
+    if not is_rows(rows) and inner_rows(rows):
+        remedy = inner_rows(rows)
+    elif is_table(rows):
         remedy = "pass its arrays, planted.Loader((table[features].to_numpy(), table[response].to_numpy())), or read "
         remedy += "its file with planted.open_table"
     elif hasattr(rows, "shape") and hasattr(rows, "dtype"):  # its own `take` means something else
         remedy = "pass features and responses together, planted.Loader((X, y)), or (X,) alone"
     elif isinstance(rows, (tuple, list)):
-        remedy = "pass arrays, such as planted.Loader((np.asarray(X), np.asarray(y)))"
+        remedy = _of_arrays(rows)
     elif isinstance(rows, (str, bytes)) or hasattr(rows, "__fspath__"):
         remedy = "open it with planted.open(folder) or planted.open_table(files, features=[...], response=...)"
     elif hasattr(rows, "w") and hasattr(rows, "noise"):
@@ -174,6 +193,30 @@ def rows_like(rows: Any, name: str = "rows") -> Any:
             f"{remedy}"
         )
     return rows
+
+
+def _of_arrays(values: tuple[Any, ...] | list[Any]) -> str:
+    """The remedy where values are passed in place of rows; a loader itself takes arrays."""
+    if isinstance(values, Batch):
+        return f"pass a part of the rows themselves, such as rows.split({len(values.X)})[0]"
+    if values and all(hasattr(part, "shape") for part in values):
+        return "make rows of arrays, planted.Loader((X, y)).rows"
+    return "pass arrays, such as planted.Loader((np.asarray(X), np.asarray(y)))"
+
+
+def inner_rows(value: Any) -> str:
+    """The remedy where something that has rows is passed in their place, as the book's data are; else empty."""
+    return "use its .rows" if is_rows(getattr(value, "rows", None)) else ""
+
+
+def loader_remedy(value: Any, otherwise: str) -> str:
+    """The remedy where something else is passed in a loader's place: of the book's data, the loader that it makes."""
+    return "use its train_dataloader()" if hasattr(value, "train_dataloader") else f"use {otherwise}"
+
+
+def is_rows(value: Any) -> bool:
+    """Whether it has a length and a ``take`` by row number, as rows have; arrays' own `take` means something else."""
+    return hasattr(value, "take") and hasattr(value, "__len__") and not hasattr(value, "shape")
 
 
 def is_table(value: Any) -> bool:

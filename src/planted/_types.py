@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
         X, y = (array if array.ndim > 1 else array[np.newaxis] for array in self)  # of a single row, too
         shapes = f"Batch: X {self.X.shape}, y {self.y.shape}, {self.X.dtype}"
-        return rows_table(shapes, [*(f"x{j}" for j in range(X.shape[1])), "y"], X, y, len(X))
+        return rows_table(shapes, [*(f"x{j}" for j in range(X.shape[1])), "y"], X, y, len(X), numbered=False)
 
 
 Batch.__module__ = "planted"  # in the class body, mypy takes it for a field

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
-from planted._input import length
+from planted._input import length, loader_remedy
 from planted._learn import Estimate, Learner, descend
 from planted._loader import Loader
 from planted._pipeline import Pipeline, read_once
@@ -136,9 +136,8 @@ def dataset(loader: Loader | Pipeline) -> tf.data.Dataset:
         first = loader.batch_size if complete and loader.world_size == 1 else None
         spec, count = tuple(tf.TensorSpec((first, *array.shape[1:]), array.dtype) for array in arrays), len(loader)
     else:
-        raise InvalidTypeError(
-            f"{type(loader).__name__} must be a planted.Loader or a planted.Pipeline: use planted.Loader(rows, ...)"
-        )
+        use = loader_remedy(loader, "planted.Loader(rows, ...)")
+        raise InvalidTypeError(f"{type(loader).__name__} must be a planted.Loader or a planted.Pipeline: {use}")
 
     def batches() -> Iterator[Any]:
         yield from loader

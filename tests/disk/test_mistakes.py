@@ -112,3 +112,67 @@ def test_a_remedy_is_told_in_the_words_of_the_shell(tmp_path):
     assert other.value.in_shell == str(other.value).replace("overwrite=True", "--overwrite")
     assert pickle.loads(pickle.dumps(other.value)).in_shell == other.value.in_shell
     assert planted.PlantedError("the same in both").in_shell == ""
+
+
+# ---- what is passed in place of rows, folders and verdicts ----
+
+
+def test_data_and_loaders_are_told_of_their_rows(tmp_path):
+    """What has rows is no rows."""
+
+    class Data:
+        rows, w, noise = ROWS, 2.0, 0.01
+
+    for other in (Data(), planted.Loader(ROWS)):
+        with pytest.raises(InvalidTypeError, match=rf"{type(other).__name__} are no rows: use its \.rows$"):
+            planted.write(other, tmp_path / "a")
+
+
+def test_arguments_in_the_other_order(tmp_path, monkeypatch):
+    """The folder first, as with `open` and `verify`."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InvalidTypeError, match=r"the arguments are in the other order: planted\.write\(rows, 'disk2'\)"
+    ):
+        planted.write("disk2", ROWS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_verdict_in_an_if(tmp_path):
+    """A verification is as true as its verdict."""
+    planted.write(ROWS, tmp_path)
+    assert planted.verify(tmp_path)
+    shard = tmp_path / "rows-00000000.npy"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    found = planted.verify(tmp_path)
+    assert not found
+    assert not found.passed
+    assert planted.verify(tmp_path, repair=True).passed
+    shard.write_bytes(b"!")
+    assert "1 byte instead of" in str(planted.verify(tmp_path))
+    with pytest.raises(planted.errors.DamagedError, match="has 1 byte instead of"):
+        planted.open(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "differs"),
+    [
+        ({"n": 101}, r"rows 100 instead of 101"),
+        ({"dtype": "float64"}, r"dtype 'float32' instead of 'float64'"),
+        ({"format": "arrow"}, r"format 'npy' instead of 'arrow'"),
+        ({"shard_bytes": 100}, r"blocks of a file, which follow from shard_bytes: 16 instead of 1"),
+    ],
+)
+def test_other_rows_are_named_in_plain_words(tmp_path, arguments, differs):
+    """Only what was asked for differently, not what follows from it."""
+    made = {"n": 100, "dtype": "float32", **{key: arguments[key] for key in arguments if key in ("n", "dtype")}}
+    written = {key: arguments[key] for key in arguments if key not in made}
+    planted.write(planted.regression([2.0, -3.4], n=100), tmp_path, shard_bytes=16 << 16)
+    with pytest.raises(ExistsError, match=rf"holds other rows \({differs}\): choose"):
+        planted.write(planted.regression([2.0, -3.4], **made), tmp_path, **{"shard_bytes": 16 << 16, **written})
+
+
+def test_sizes_of_small_folders(tmp_path):
+    """Nobody is told that rows take no room."""
+    assert "float32, 1 KiB in npy files of" in repr(planted.write(ROWS, tmp_path))
+    assert "12 bytes in memory" in repr(ROWS.split(1)[0].materialize())

@@ -446,6 +446,10 @@ def test_what_is_not_a_loader_of_tensors_is_refused(pipes):
             TypeError, match=f"loader of type {type(other).__name__} must be a planted.Loader or a planted.Pip"
         ):
             pipes.IterableDataset(other)
+    data = pipes.SyntheticRegressionData(w=[2.0, -3.4], b=4.2)
+    with pytest.raises(TypeError, match=r"SyntheticRegressionData must be .*: use its train_dataloader\(\)"):
+        pipes.IterableDataset(data)
+    pipes.IterableDataset(data.train_dataloader())
     dataset = pipes.IterableDataset(loader_of(rows))
     for epoch in (-1, 1.0, None, True, 1 << 63):
         with pytest.raises(planted.PlantedError, match="epoch="):

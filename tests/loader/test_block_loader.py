@@ -272,7 +272,7 @@ def test_repr_says_how_it_mixes():
         "vary 1.49 times as much as fully shuffled), seed=0, framework='numpy')"
     )
     whole = repr(planted.Loader(source, 8))
-    assert "shuffle='blocks' (one pool of 25 blocks of 40 rows, 12 KiB; fully shuffled)" in whole
+    assert "shuffle='blocks' (all rows in one pool, 12 KiB; fully shuffled)" in whole
     assert "shuffle='rows', seed" in repr(planted.Loader(source, 8, shuffle="rows"))
     assert "shuffle=False, seed" in repr(planted.Loader(source, 8, shuffle=False))
 

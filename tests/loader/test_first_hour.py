@@ -74,6 +74,12 @@ def test_any_number_of_arrays_is_rows():
     assert [len(batch) for batch in planted.Loader((X, Y, Y), 50)] == [3, 3]
 
 
+class Data:
+    """Data as the book's, which have rows, and w and noise as a truth has."""
+
+    rows, w, noise = ROWS, 2.0, 0.01
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -82,12 +88,15 @@ def test_any_number_of_arrays_is_rows():
         (ROWS.truth, r"rows of type LinearTruth .*: say how many, planted\.rows\(truth, n\)"),
         ("rows.parquet", r"rows of type str .*: open it with planted\.open\(folder\) or planted\.open_table"),
         ([[1.0, 2.0], [3.0]], r"rows of type list .*: pass arrays, such as planted\.Loader\(\(np\.asarray\(X\)"),
+        (Data(), r"rows of type Data .*: use its \.rows$"),
         (None, r"rows of type NoneType .*: use planted\.rows\(\.\.\.\)"),
     ],
 )
 def test_other_things_are_told_what_to_pass(rows, message):
     with pytest.raises(InvalidTypeError, match=message):
         planted.Loader(rows)
+    with pytest.raises(InvalidTypeError, match=message):
+        planted.Loader(rows, fresh=True)
 
 
 def test_arrays_of_unequal_length_are_refused():

@@ -476,9 +476,7 @@ def test_a_plan_says_how_it_mixes():
     assert plan.mixing(256) == (
         "pools of 2_581 of 65_536 blocks of 963 rows, 161 MiB; batch means vary 1.10 times as much as fully shuffled"
     )
-    assert (
-        plan_pool(Equal(n=963 * 4), 1 << 20).mixing(32) == "one pool of 1 blocks of 3_852 rows, 256 KiB; fully shuffled"
-    )
+    assert plan_pool(Equal(n=963 * 4), 1 << 20).mixing(32) == "all rows in one pool, 256 KiB; fully shuffled"
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,7 @@ def test_repr_and_html():
     assert repr(rows) == (
         "<rows: 2_000 of LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01), seed=714, salt='<s>', float32, computed>"
     )
-    assert "MiB in memory" in repr(rows.materialize())
+    assert "23 KiB in memory" in repr(rows.materialize())
     assert "start=1000" in repr(rows.split(1000, 1000)[1])
     page = rows._repr_html_()
     assert page.count("<tr>") == 7
@@ -373,6 +373,11 @@ def test_repr_and_html():
     assert "&lt;s&gt;" in page
     assert f"<td>{rows[0].X[0]:.4g}</td>" in page  # rounded for people
     assert "<s>" not in page
+    batch = rows[10:13]._repr_html_()  # which does not know its rows' numbers
+    assert batch.count("<tr>") == 4
+    assert "<th>row</th>" in page
+    assert "<th>row</th>" not in batch
+    assert "<tr><td>0</td>" not in batch
     wide = planted.regression(planted.weights(50), n=3)._repr_html_()
     assert wide.count("<td>…</td>") == 3
     assert "<table>" in planted.rows(BOOK, 0)._repr_html_()

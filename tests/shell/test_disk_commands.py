@@ -18,7 +18,7 @@ def test_write_writes_the_rows_of_the_options(shell, tmp_path):
     status, out, err = shell(*WRITE)
     assert (status, err) == (0, "")
     assert out.startswith("<rows: 20_000 of LinearTruth(")
-    assert out.endswith("0.4 MiB in npy files of 'out'>\n")
+    assert out.endswith("391 KiB in npy files of 'out'>\n")
     disk = planted.open(tmp_path / "out")
     rows = planted.regression(planted.weights(4, seed=3), 4.2, noise=0.5, n=20_000, seed=3)
     np.testing.assert_array_equal(disk.X, rows.X)
@@ -32,7 +32,7 @@ def test_write_asks_before_it_replaces(shell, tmp_path):
     shell(*WRITE)
     status, _, err = shell(*WRITE, "--dtype", "float64")
     assert status == 2
-    assert "holds other rows (dtype_name 'float32' instead of 'float64'" in err
+    assert "holds other rows (dtype 'float32' instead of 'float64'" in err
     assert err.count("\n") == 1
     assert err.endswith("or replace them with --overwrite\n")
     status, out, _ = shell(*WRITE, "--dtype", "float64", "--overwrite")

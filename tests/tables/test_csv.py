@@ -126,3 +126,37 @@ def test_a_folder_of_others_may_have_a_csv_beside_them(tmp_path, pa):
     np.save(tmp_path / "a.npy", np.column_stack([X, y]))
     (tmp_path / "names.csv").write_text("column,name\n0,height\n")
     assert len(planted.open_table(tmp_path, response=-1)) == 10
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [(",x,y", "''"), ("x,y,", "''"), ("Unnamed: 0,x,y", "'Unnamed: 0'"), (" ,x,y", "' '")]
+)
+def test_a_column_without_a_name_is_no_feature_unasked(opened, line, name):
+    """Such as the index that pandas writes, which would be a feature that tells the row's number."""
+    with pytest.raises(InvalidValueError, match=rf"has a column {name}, .* with index=False, .*, features=\['x'\]$"):
+        opened(line + "\n1,2,3\n4,5,6\n")
+    table = opened(line + "\n1,2,3\n4,5,6\n", features=["x"])
+    assert table.features == 1
+    assert opened(line + "\n1,2,3\n4,5,6\n", features=["x", name[1:-1]]).features == 2  # named, it is wanted
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "feather"])
+def test_the_index_of_pandas(tmp_path, pa, kind):
+    """As `to_csv`, and of rows that were chosen `to_parquet` and Arrow's tables, write it."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}, index=[2, 0, 1])
+    path = tmp_path / f"mine.{kind}"
+    for index in (None, False):
+        if kind == "csv":
+            frame.to_csv(path, index=index is None)
+        elif kind == "parquet":
+            frame.to_parquet(path, index=index)
+        else:
+            with pa.OSFile(str(path), "wb") as file:
+                table = pa.Table.from_pandas(frame, preserve_index=index)
+                with pa.ipc.new_file(file, table.schema) as writer:
+                    writer.write_table(table)
+        if index is None:
+            with pytest.raises(InvalidValueError, match=r"write the file again with index=False"):
+                planted.open_table(path, response="y")
+    assert planted.open_table(path, response="y").features == 1

@@ -64,7 +64,7 @@ def test_rows_that_are_materialised_are_the_same(tmp_path, kind):
     with pytest.raises(ValueError, match="read-only"):
         held.X[0] = 0
     assert "blocks" not in repr(planted.Loader(held))
-    assert repr(held).startswith("<rows: 112 of 3 features, float32, 0.0 MiB in memory")
+    assert repr(held).startswith("<rows: 112 of 3 features, float32, 2 KiB in memory")
 
 
 @hypothesis_settings(max_examples=25)

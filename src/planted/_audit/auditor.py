@@ -1,6 +1,7 @@
 """`audit`: reads the epochs and the resumes of a loader, compares them, and puts the report together."""
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -11,13 +12,19 @@ from planted._audit.reading import Reader, Reading
 from planted._audit.report import Audit, Epoch, Likeness, Rank, Resumed
 from planted._audit.statistics import likeness, orderliness, staying
 from planted._audit.verdict import failures
-from planted._input import flag, integer, length, real, rows_like
+from planted._input import flag, integer, is_rows, length, real, rows_like, short
+from planted._loader import Loader
 from planted._matching import UNKNOWN, Matcher, Takes
 from planted._pipeline import StreamMethods
 from planted._types import Batch, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError
 
 MOST_ROWS: Final = (1 << 31) - 1
+ASKED: Final = {
+    "batches": ("the epoch number", "lambda epoch: loader"),
+    "resume": ("the number of batches that came", "lambda k: make_loader(k)"),
+    "unpack": ("a batch", "lambda batch: batch[:2]"),
+}  # what functions are called with
 
 
 def audit(
@@ -64,9 +71,9 @@ def audit(
     Returns
     -------
     Audit
-        With ``passed``; ``missing``, ``doubled``, ``foreign``, ``altered``, ``mixed`` and ``misnumbered`` rows, each
-        with a ``count`` and the ``first`` of them; ``transformation``, what was done to the altered rows; ``order``,
-        ``epochs``, ``likeness``, ``ranks`` and ``resume``.
+        With ``passed``, which is also its ``bool``; ``missing``, ``doubled``, ``foreign``, ``altered``, ``mixed`` and
+        ``misnumbered`` rows, each with a ``count`` and the ``first`` of them; ``transformation``, what was done to the
+        altered rows; ``order``, ``epochs``, ``likeness``, ``ranks`` and ``resume``.
 
     Raises
     ------
@@ -113,10 +120,11 @@ def audit(
     for name, function in (("resume", resume), ("unpack", unpack)):
         if function is not None and not callable(function):
             raise InvalidTypeError(f"{name} is a {type(function).__name__}; it must be a function, or None")
+        _check_function(function, name)
     alpha = real(alpha, "alpha", minimum=0, remedy="use a rate between 0 and 1, such as alpha=0.001")
     if not 0 < alpha < 1:
         raise InvalidValueError(f"alpha={alpha} must lie between 0 and 1: use a rate such as alpha=0.001")
-    _check_readable(batches, epochs, ranks=ranks)
+    _check_readable(batches, rows, epochs, ranks=ranks)
 
     reader = Reader(rows, n, unpack)
     _check_batches(batches, reader.features)
@@ -125,7 +133,7 @@ def audit(
     resumed = () if resume is None else tuple(_read_resumes(reader, first, resume, ranks=ranks))
     statistics = sum(len(epoch.order) for epoch in read) + sum(len(pair.positions + pair.ranks) for pair in pairs)
     limit = alpha / max(1, statistics)
-    failed = failures(read, pairs, of_ranks, resumed, shuffled=shuffled, drop_last=drop_last, limit=limit)
+    failed = failures(n, read, pairs, of_ranks, resumed, shuffled=shuffled, drop_last=drop_last, limit=limit)
     return Audit(
         passed=not failed,
         rows=n,
@@ -150,7 +158,7 @@ def _rows(batches: Any, rows: Any) -> Any:
             "take(row_numbers), which returns (X, y)"
         )
     if isinstance(rows, StreamMethods) or not hasattr(rows, "take"):
-        if hasattr(batches, "take") and hasattr(batches, "__len__") and not isinstance(batches, StreamMethods):
+        if is_rows(batches) and not isinstance(batches, StreamMethods):
             raise InvalidTypeError("the arguments are in the other order: planted.audit(batches, rows)")
         if isinstance(rows, StreamMethods):
             raise InvalidTypeError(
@@ -172,9 +180,10 @@ def _check_batches(batches: Any, features: int) -> None:
 # ---- sources: the iterable of each rank -----------------------------------------------------------------------
 
 
-def _check_readable(batches: Any, epochs: int, *, ranks: bool) -> None:
+def _check_readable(batches: Any, rows: Any, epochs: int, *, ranks: bool) -> None:
     """Refuse what cannot be iterated over (often enough) before anything is read."""
     if _is_function(batches):
+        _check_function(batches, "batches")
         return
     sources = _of_each_rank(batches, "batches", ranks=ranks)
     if epochs > 1 and any(isinstance(source, Iterator) for source in sources):
@@ -182,6 +191,40 @@ def _check_readable(batches: Any, epochs: int, *, ranks: bool) -> None:
             f"epochs={epochs}, but batches is an iterator, which can be read once: pass the loader itself, or a "
             "function of the epoch that returns its batches"
         )
+    _check_fresh(sources, rows, epochs, ranks=ranks)
+
+
+def _check_function(function: Any, name: str) -> None:
+    """Refuse a function that cannot be called with the one value that it is asked for."""
+    value, example = ASKED[name]
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # no function, or one that does not say what it takes
+        return
+    try:
+        signature.bind(0)
+    except TypeError:
+        raise InvalidTypeError(
+            f"{name}={getattr(function, '__name__', short(function))} must be a function of one value, {value}: use "
+            f"{example}"
+        ) from None
+
+
+def _check_fresh(sources: Sequence[Any], rows: Any, epochs: int = 1, *, ranks: bool) -> None:
+    """Refuse loaders with fresh=True where an epoch would be compared with the rows of another."""
+    for source in sources:
+        if isinstance(source, Loader) and source.fresh and (epochs > 1 or (source.epoch and _same(rows, source.rows))):
+            batches = "[loader.read(k) for loader in loaders]" if ranks else "loader.read(k)"
+            more = ", ranks=True" * ranks + ", unpack=lambda batch: batch[:2]" * source.with_index
+            raise InvalidValueError(
+                f"a loader with fresh=True has other rows in each epoch, and would read epoch {source.epoch} "
+                f"{'and later ones ' * (epochs > 1)}now: audit each epoch k by itself, planted.audit({batches}, "
+                f"rows.fresh(k){more})"
+            )
+
+
+def _same(rows: Any, others: Any) -> bool:
+    return rows is others or (hasattr(rows, "fingerprint") and rows.fingerprint() == others.fingerprint())
 
 
 def _sources(batches: Any, epoch: int, name: str = "batches", *, ranks: bool) -> Sequence[Iterable[Any]]:
@@ -225,7 +268,9 @@ def _read_epochs(
     epoch_of: dict[bytes, int] = {}  # the first epoch of each order, by its digest
     first = before = None
     for epoch in range(epochs):
-        reading = reader.read(_sources(batches, epoch, ranks=ranks))
+        sources = _sources(batches, epoch, ranks=ranks)
+        _check_fresh(sources, reader.matcher.expected.rows, ranks=ranks)  # of a function, seen only now
+        reading = reader.read(sources)
         found.append(_epoch(epoch, reading, reader.n))
         if before is not None:
             pairs.append(_likeness(epoch, before, reading, reader.n))

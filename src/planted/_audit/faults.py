@@ -117,12 +117,17 @@ def _run(missing: RowNumbers, n: int) -> Iterator[str]:
     low, high = int(missing[0]), int(missing[-1])
     if high - low != len(missing) - 1 or len(missing) == n:
         return
-    which = "the first" if low == 0 else "the last" if high == n - 1 else ""
     if len(missing) == 1:
-        if which:
-            yield f"it is {which} row"
+        if low == 0 or high == n - 1:
+            yield f"it is the {'first' if low == 0 else 'last'} row"
     else:
-        yield f"they are the rows {low} to {high}" + (f", {which} ones" if which else "")
+        yield run_text(range(low, high + 1), n)
+
+
+def run_text(run: range, n: int) -> str:
+    """Which of n rows these consecutive ones are."""
+    which = ", the first ones" if run.start == 0 else ", the last ones" if run.stop == n else ""
+    return f"they are the rows {run.start} to {run.stop - 1}{which}"
 
 
 def _repeats(numbers: Any, sizes: RowNumbers) -> Iterator[str]:

@@ -128,7 +128,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Audit:
-    """What `audit` found; ``print`` it. `to_dict` gives it for JSON."""
+    """What `audit` found; ``print`` it. `to_dict` gives it for JSON; it is true in an ``if`` if it passed."""
 
     passed: bool
     """Whether nothing failed of what was asked for."""
@@ -147,6 +147,10 @@ class Audit:
     """The smallest p-value that passes: `alpha`, divided by the number of statistics."""
     failures: tuple[str, ...]
     """A sentence for each thing that failed: what it was, and what to do."""
+
+    def __bool__(self) -> bool:
+        """The verdict."""
+        return self.passed
 
     def _total(self, kind: str) -> RowFault:
         """The fault of this kind, summed over the epochs; rows and detail are those of the first that has it."""

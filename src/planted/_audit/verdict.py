@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from planted._audit.faults import run_text
 from planted._audit.report import Epoch, Likeness, Rank, Resumed, alike_beyond_chance, rows_text
 
 FEWEST_ROWS: Final = 12  # fewer may well be in order, or in the same order twice, after a perfect shuffle
@@ -17,6 +18,7 @@ REMEDIES: Final = {
 
 
 def failures(
+    n: int,
     epochs: Sequence[Epoch],
     pairs: Sequence[Likeness],
     ranks: Sequence[Rank],
@@ -28,7 +30,7 @@ def failures(
 ) -> tuple[str, ...]:
     """A sentence for each thing that failed."""
     found = [
-        *_missing(epochs, ranks, drop_last=drop_last),
+        *_missing(n, epochs, ranks, drop_last=drop_last),
         *_doubled(epochs, ranks),
         *(f"{_count_text(epochs, kind)} {kind}: {_remedy(epochs, kind)}" for kind in REMEDIES if _count(epochs, kind)),
     ]
@@ -60,7 +62,7 @@ def _remedy(epochs: Sequence[Epoch], kind: str) -> str:
     return REMEDIES[kind]
 
 
-def _missing(epochs: Sequence[Epoch], ranks: Sequence[Rank], *, drop_last: bool) -> Iterator[str]:
+def _missing(n: int, epochs: Sequence[Epoch], ranks: Sequence[Rank], *, drop_last: bool) -> Iterator[str]:
     missing = _count(epochs, "missing")
     if not missing:
         return
@@ -75,8 +77,23 @@ def _missing(epochs: Sequence[Epoch], ranks: Sequence[Rank], *, drop_last: bool)
     elif missing == _count(epochs, "doubled"):
         remedy = "other rows came in their place: draw without replacement, and look for an index that is off"
     else:
-        remedy = "look at the ends of shards, workers, ranks and buffers, where rows are left over"
+        remedy = (
+            f"{_never_came(n, epochs)}look at the ends of shards, workers, ranks and buffers, where rows are left over"
+        )
     yield f"{_count_text(epochs, 'missing')} missing: {remedy}"
+
+
+def _never_came(n: int, epochs: Sequence[Epoch]) -> str:
+    """What to pass where the last rows, or the first, came in no epoch: perhaps only the others were meant to come."""
+    faults = [epoch.fault("missing") for epoch in epochs]
+    count = faults[0].count
+    others = n - count
+    for low, part in ((others, f"rows.split({others})[0]"), (0, f"rows.split({count}, {others})[1]")):
+        run = range(low, low + count)
+        if all(run_text(run, n) in fault.notes for fault in faults):
+            never = f"rows {run[0]} to {run[-1]} never came: if they were not meant to come, pass those that were"
+            return f"{never}, {part}; else "
+    return ""
 
 
 def _doubled(epochs: Sequence[Epoch], ranks: Sequence[Rank]) -> Iterator[str]:

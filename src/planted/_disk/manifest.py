@@ -32,6 +32,16 @@ LARGEST_TEXT: Final = 1 << 30  # most bytes of JSON that are read: a petabyte of
 LARGEST_BLOCK: Final = 1 << 26  # most bytes of a block of several rows: more than is written, less than hurts
 FILE_FORMATS: Final = ("npy", "arrow", "parquet")
 REMEDY: Final = "write the rows again"
+CUT: Final = ("block_rows", "shard_blocks", "writer")
+WORDS: Final = {
+    "dtype_name": "dtype",
+    "start": "first row",
+    "n": "rows",
+    "file_format": "format",
+    "block_rows": "rows of a block",
+    "shard_blocks": "blocks of a file, which follow from shard_bytes:",
+    "writer": "written by",
+}  # fields, as messages call them
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,9 @@ class Plan:
     def differences(self, other: "Plan") -> str:
         """How another plan differs from this one, for messages."""
         both = [(field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
-        return ", ".join(f"{name} {theirs!r} instead of {ours!r}" for name, ours, theirs in both if theirs != ours)
+        found = {name: (ours, theirs) for name, ours, theirs in both if theirs != ours}
+        told = [name for name in found if name not in CUT] or found  # how they are cut follows from all else
+        return ", ".join(f"{WORDS.get(name, name)} {found[name][1]!r} instead of {found[name][0]!r}" for name in told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from planted._disk.manifest import MANIFEST, PLAN, SHARD, Manifest, manifest_fro
 from planted._disk.remote import folder_of
 from planted._disk.shards import Shards
 from planted._disk.storage import LOCK, READAHEAD_BYTES, Folder
-from planted._input import flag
+from planted._input import flag, size_text
 from planted._machine import empty
 from planted._order import Blocks
 from planted._rows import LazyRows, MemoryRows, PlantedRows
@@ -116,7 +116,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
 
     def __repr__(self) -> str:
         """What it takes to make them again, and where they lie."""
-        size = f"{self.n * self.shards.plan.row_bytes / 2**20:,.1f} MiB"
+        size = size_text(self.n * self.shards.plan.row_bytes)
         return self._text(f"{size} in {self.shards.plan.file_format} files of {str(self.shards.folder)!r}")
 
 

@@ -9,6 +9,7 @@ from planted._disk.checksums import ChecksumTable, checksum, read_table
 from planted._disk.formats import Segments, decode, file_size, npy_offset
 from planted._disk.manifest import Manifest, Plan
 from planted._disk.storage import File, Folder, are_cached, read_pieces
+from planted._input import bytes_text
 from planted._machine import Kept, drop_oldest, empty
 from planted._types import FloatArray, RowNumbers
 from planted.errors import DamagedError, MissingError, StorageError
@@ -215,7 +216,7 @@ class Shards:
                 expected = int(self._table(shard)[-1, 0])
             if file.size != expected:
                 raise DamagedError(
-                    f"{name} of {self.folder} has {file.size} bytes instead of {expected}: mend it with planted "
+                    f"{name} of {self.folder} has {bytes_text(file.size)} instead of {expected}: mend it with planted "
                     "verify --repair"
                 )
             drop_oldest(self._files, FILES - 1)

@@ -19,7 +19,7 @@ from planted._disk.remote import folder_of
 from planted._disk.rows import no_rows
 from planted._disk.storage import READAHEAD_BYTES, File, Folder
 from planted._disk.writer import Progress, clear_unfinished, computed_sum, finish, for_each_shard, write_shard
-from planted._input import flag
+from planted._input import bytes_text, flag
 from planted._machine import empty
 from planted.errors import ManifestError, MissingError, StorageError
 
@@ -44,7 +44,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of `verify`. Printed, it says what was wrong."""
+    """The result of `verify`. Printed, it says what was wrong; it is true in an ``if`` if nothing is."""
 
     __module__ = "planted"
 
@@ -57,6 +57,15 @@ class Verification:
     def ok(self) -> bool:
         """Whether all is as it was written, or has been mended."""
         return all(fault.mended for fault in self.faults)
+
+    @property
+    def passed(self) -> bool:
+        """The same as `ok`, as reports of `check` and `audit` call it."""
+        return self.ok
+
+    def __bool__(self) -> bool:
+        """The verdict."""
+        return self.ok
 
     @property
     def mended(self) -> tuple[str, ...]:
@@ -95,7 +104,7 @@ def verify(
     Returns
     -------
     Verification
-        ``.ok``, ``.faults`` and ``.mended``.
+        ``.ok`` (or ``.passed``), ``.faults`` and ``.mended``; ``bool`` of it is ``.ok``.
 
     Raises
     ------
@@ -200,7 +209,7 @@ class _Check:
         try:
             file = self.folder.open(name)
             if file.size != int(table[-1, 0]):
-                return f"{file.size} bytes instead of {int(table[-1, 0])}", ()
+                return f"{bytes_text(file.size)} instead of {int(table[-1, 0])}", ()
             return self._compare_segments(file, table)
         except MissingError:
             return "missing", ()

@@ -31,7 +31,7 @@ from planted._disk.manifest import (
 from planted._disk.remote import folder_of
 from planted._disk.rows import MERGE_FACTORS, DiskRows, rows_in
 from planted._disk.storage import LOCK, TEMPORARY, Folder
-from planted._input import bytes_of, flag, length
+from planted._input import bytes_of, flag, inner_rows, is_rows, length, short
 from planted._machine import Workers, cores
 from planted._rows import BaseRows, PlantedRows
 from planted._types import FileFormat
@@ -108,9 +108,11 @@ def write(
     >>> folder = tempfile.mkdtemp()
     >>> disk = planted.write(planted.regression(w=[2.0, -3.4], b=4.2, n=10_000, seed=714), folder)
     >>> disk
-    <rows: 10_000 of LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01), seed=714, float32, 0.1 MiB in npy files of ...>
+    <rows: 10_000 of LinearTruth(w=[2.0, -3.4], b=4.2, noise=0.01), seed=714, float32, 117 KiB in npy files of ...>
     >>> X, y = next(iter(planted.Loader(disk, batch_size=256)))
     """
+    if is_rows(target) and not is_rows(rows):
+        raise InvalidTypeError(f"the arguments are in the other order: planted.write(rows, {short(rows)})")
     plan = plan_of(rows, format, shard_bytes)
     overwrite = flag(overwrite, "overwrite")
     folder = folder_of(target, storage_options)
@@ -146,6 +148,8 @@ def plan_of(rows: Any, file_format: FileFormat, shard_bytes: int | str) -> Plan:
 def _not_planted(rows: Any) -> InvalidTypeError:
     """Why rows that are not planted's own cannot be written, and what to do instead."""
     name = type(rows).__name__
+    if use := inner_rows(rows):
+        return InvalidTypeError(f"rows of type {name} are no rows: {use}")
     if not (isinstance(rows, BaseRows) or hasattr(rows, "truth")):
         return InvalidTypeError(
             f"rows of type {name} have no truth to compute them from: write planted.rows(...) or "

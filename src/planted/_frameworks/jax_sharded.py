@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from planted._input import loader_remedy
 from planted._loader import Loader
 from planted.errors import InvalidTypeError, InvalidValueError, MissingDependencyError
 
@@ -66,7 +67,8 @@ class ShardedLoader:
 
     def __init__(self, loader: Loader, sharding: Any) -> None:
         if not isinstance(loader, Loader) or loader.framework not in ("numpy", "jax"):
-            raise InvalidTypeError(f"{loader!r} is no planted.Loader of NumPy or JAX arrays: use planted.Loader(rows)")
+            use = loader_remedy(loader, "planted.Loader(rows)")
+            raise InvalidTypeError(f"{loader!r} is no planted.Loader of NumPy or JAX arrays: {use}")
         if not isinstance(sharding, jax.sharding.Sharding):
             raise InvalidTypeError(
                 f"sharding={sharding!r} must be a jax.sharding.Sharding, such as NamedSharding(mesh, "

@@ -18,7 +18,7 @@ import numpy as np
 
 from planted._frameworks.fields import field_names, named, parts_of
 from planted._frameworks.passes import Passes
-from planted._input import integer, row_numbers, rows_like, to_json_int, whole
+from planted._input import integer, loader_remedy, row_numbers, rows_like, to_json_int, whole
 from planted._loader import Loader
 from planted._pipeline import Pipeline, read_once
 from planted._types import RowNumbers
@@ -193,9 +193,9 @@ class IterableDataset(torch.utils.data.IterableDataset[Any]):
 
     def __init__(self, loader: Loader | Pipeline, *, fields: Sequence[str] | None = None) -> None:
         if not isinstance(loader, (Loader, Pipeline)):
+            use = loader_remedy(loader, "planted.Loader(rows, framework='torch')")
             raise InvalidTypeError(
-                f"loader of type {type(loader).__name__} must be a planted.Loader or a planted.Pipeline: "
-                "use planted.Loader(rows, framework='torch')"
+                f"loader of type {type(loader).__name__} must be a planted.Loader or a planted.Pipeline: {use}"
             )
         parts = None
         if isinstance(loader, Loader):

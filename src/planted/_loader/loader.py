@@ -199,13 +199,13 @@ class Loader(Epochs[Minibatch], StreamMethods[Minibatch]):
         super().__init__()
         if isinstance(rows, StreamMethods):
             raise InvalidTypeError(f"{rows!r} is a stream, not rows: batch it with its own method batch(size)")
+        if isinstance(rows, (tuple, list)) and rows and all(getattr(array, "shape", ()) for array in rows):
+            rows = RowsOfArrays(rows)
+        self.rows: Any = rows_like(rows)
         if fresh and not hasattr(rows, "fresh"):
             raise InvalidValueError(
                 f"fresh=True needs rows computed on demand, not {rows!r}: leave them unmaterialized"
             )
-        if isinstance(rows, (tuple, list)) and rows and all(getattr(array, "shape", ()) for array in rows):
-            rows = RowsOfArrays(rows)
-        self.rows: Any = rows_like(rows)
         self.batch_size: int = integer(batch_size, "batch_size", minimum=1, remedy="use 1 or more rows a batch")
         self.shuffle = checked_shuffle(shuffle, rows)
         self.drop_last: bool = flag(drop_last, "drop_last")

@@ -52,12 +52,13 @@ class PoolPlan:
     def mixing(self, batch_size: int) -> str:
         """How large the pools are and how well they mix, on one line."""
         count, block_rows = len(self.blocks), self.blocks.size
-        pools = "one pool" if self.pool >= count else f"pools of {self.pool:_}"
         size = self.pool * block_rows * self.row_bytes
         held = f"{size / 2**20:.0f} MiB" if size >= 1 << 20 else f"{size / 2**10:.0f} KiB"
         ratio = variance_ratio(batch_size, self.blocks, self.pool)
         mixed = "fully shuffled" if ratio == 1 else f"batch means vary {ratio:.2f} times as much as fully shuffled"
-        return f"{pools} of {count:_} blocks of {block_rows:_} rows, {held}; {mixed}"
+        if self.pool >= count:
+            return f"all rows in one pool, {held}; {mixed}"
+        return f"pools of {self.pool:_} of {count:_} blocks of {block_rows:_} rows, {held}; {mixed}"
 
 
 def plan_pool(rows: BlockRows, memory: int) -> PoolPlan:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self,
 import numpy as np
 
 from planted._html import ROWS, rows_table
-from planted._input import integer, row_numbers, short, sliced, to_json_int, whole
+from planted._input import integer, row_numbers, short, size_text, sliced, to_json_int, whole
 from planted._machine import empty, in_pieces, too_large, too_large_error
 from planted._rows.columns import Columns
 from planted._types import Batch, FloatArray, RowNumbers
@@ -320,7 +320,7 @@ class HeldRows(BaseRows):
         kernels.gather(rows, self.X, self.y, X, y)
 
     def _size(self) -> str:
-        return f"{(self.X.nbytes + self.y.nbytes) / 2**20:.1f} MiB in memory"
+        return f"{size_text(self.X.nbytes + self.y.nbytes)} in memory"
 
     def __setstate__(self, state: list[Any]) -> None:
         """As dataclasses unpickle themselves; the arrays become read-only again, as the compiled kernels know them."""

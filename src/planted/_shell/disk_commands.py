@@ -12,7 +12,7 @@ import click
 
 import planted
 from planted._disk import FILE_FORMATS, DiskRows
-from planted._input import bytes_of, integer
+from planted._input import bytes_of, integer, size_text
 from planted._order import plan_pool, variance_ratio
 from planted._shell.options import COUNT, as_json, dtype, examples, planted_options, planted_rows, storage
 from planted._types import FileFormat
@@ -120,12 +120,12 @@ def _lines(disk: DiskRows, facts: dict[str, Any]) -> dict[str, str]:
         size = shuffle["block_bytes"]
         mixed = (
             f"pools of {shuffle['pool_blocks']:_} of {shuffle['blocks']:_} blocks of {shuffle['block_rows']:_} rows "
-            f"({_size(size)}), {_size(shuffle['pool_blocks'] * size)}; means of "
+            f"({size_text(size)}), {size_text(shuffle['pool_blocks'] * size)}; means of "
             f"{shuffle['batch_size']} rows vary {shuffle['quality']:.3f} times as much as fully shuffled, if the "
             "labels are sorted along the files"
         )
     start = f" (from number {facts['start']:_} on)" if facts["start"] else ""
-    row_bytes, total = disk.shards.plan.row_bytes, _size(facts["bytes"])
+    row_bytes, total = disk.shards.plan.row_bytes, size_text(facts["bytes"])
     return {
         "rows": f"{facts['rows']:_}{start}",
         "truth": repr(disk.truth),
@@ -190,15 +190,3 @@ def _progress(
             progress.update(task, completed=done, total=total, rate=text if speed else "")
 
         yield show
-
-
-def _size(count: int) -> str:
-    """Bytes for people.
-
-    >>> _size(65_484), _size(5_000_000), _size(4 << 30)
-    ('64 KiB', '4.8 MiB', '4.00 GiB')
-    """
-    for unit, size, digits in (("GiB", 1 << 30, 2), ("MiB", 1 << 20, 1)):
-        if count >= size:
-            return f"{count / size:.{digits}f} {unit}"
-    return f"{count / 1024:.0f} KiB"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from planted._disk import File, RangeFile
+from planted._input import bytes_text
 from planted._machine import empty
 from planted._tables.part import BLOCK_BYTES, Opened, Part, block_rows, fill, reading
 from planted._tables.schema import Chosen, Column, Schema
@@ -41,8 +42,8 @@ def npy(file: File, label: str) -> Opened:
         expected *= size
     if record.itemsize == 0 or offset + expected != file.size:
         raise DamagedError(
-            f"{label} has {file.size} bytes instead of {offset + expected}, which its header tells: it was cut off, or "
-            "is no single array; save it again"
+            f"{label} has {bytes_text(file.size)} instead of {offset + expected}, which its header tells: it was cut "
+            "off, or is no single array; save it again"
         )
     n = shape[0]
     if record.names is not None:

@@ -1,5 +1,6 @@
 """The columns of a table: what a file says of them, and which are wanted. One may hold several numbers a row."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from planted.errors import InvalidTypeError, InvalidValueError
 
 MOST_COLUMNS: Final = 1 << 20
 SHOWN: Final = 20
+NAMELESS: Final = re.compile(
+    r"\s*|Unnamed: \d+|__index_level_\d+__"
+)  # of CSV; as pandas reads it; as it writes Parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
     last = place_of(response, "response")
     if features is None:
         wanted = [place for place in range(len(schema)) if place != last]
+        _refuse_nameless(schema, wanted, label)
     elif isinstance(features, (str, bytes)) or not isinstance(features, Iterable):
         raise InvalidTypeError(f"features={features!r} must be a list of columns: use features=[{features!r}]")
     else:
@@ -110,6 +115,19 @@ def choose(schema: Schema, features: Any, response: Any, label: str) -> Chosen:
     fits = all(column.dtype is not None and np.can_cast(column.dtype, np.float32) for column in columns)
     widths = () if schema.numbered else tuple(column.width for column in columns[:-1])
     return Chosen(names, places, width, "float32" if fits else "float64", widths)
+
+
+def _refuse_nameless(schema: Schema, wanted: list[int], label: str) -> None:
+    """Refuse to take a column that has no name, such as the index that pandas writes, for a feature unasked."""
+    names = [schema.columns[place].name for place in wanted] if not schema.numbered else []
+    nameless = [name for name in names if NAMELESS.fullmatch(name)]
+    if nameless:
+        others = [name for name in names if name not in nameless]
+        use = f"features={others!r}" if len(others) <= SHOWN else "features=[...]"
+        raise InvalidValueError(
+            f"{label} has a column {nameless[0]!r}, which is no name that anyone gave it: if it is the index that "
+            f"pandas writes, write the file again with index=False, or name the columns that are wanted, {use}"
+        )
 
 
 def _compare(columns: list[Column], numbered: bool, width: int, label: str) -> None:
