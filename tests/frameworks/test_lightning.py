@@ -138,6 +138,24 @@ def test_a_resumed_run_goes_on_with_the_next_batch(pipes, lightning, Model, trai
 
 
 @quiet
+@pytest.mark.filterwarnings("ignore:`weights_only` was not set")
+def test_batches_that_a_resumed_run_leaves_out_are_named(pipes, Model, trainer, tmp_path):
+    """What `max_steps` has stopped within an epoch counts it as done: a run resumed from there is told what it lost."""
+    train, val = rows_of(1_000).split(800, 200)
+
+    def data():
+        return pipes.LightningDataModule(train, val, batch_size=50)
+
+    stopped = trainer(3, max_steps=21)
+    stopped.fit(Model(), data())
+    stopped.save_checkpoint(tmp_path / "b.ckpt")
+    rest = Model()
+    with pytest.warns(UserWarning, match=r"batch 5 of epoch 1, .* with epoch 2: batches 5 to 15 of epoch 1"):
+        trainer(3).fit(rest, data(), ckpt_path=tmp_path / "b.ckpt")
+    assert equal(rest.trained, planted.Loader(train, 50).read(2))
+
+
+@quiet
 def test_overfitting_reads_the_same_batches_each_epoch(pipes, Model, trainer):
     train, val = parts()
     model = Model()
@@ -201,11 +219,22 @@ def test_what_lightning_cannot_be_given_is_refused(pipes, lightning):
         ((train, 3), "val of type int must have"),
         ((train, val, 0), "batch_size=0"),
         ((train, val, 2.5), "batch_size=2.5"),
+        ((planted.Loader(train, 50), val), r"train is a Loader.*LightningDataModule\(train, val, batch_size=50\)"),
+        ((train, planted.Pipeline(val)), r"val is a Pipeline.*LightningDataModule\(train, val, batch_size=50\)"),
     ):
         with pytest.raises(planted.PlantedError, match=message):
             pipes.LightningDataModule(*arguments)
     with pytest.raises(planted.PlantedError, match="seed=-1"):
         pipes.LightningDataModule(train, seed=-1)
+
+
+@quiet
+def test_a_data_module_can_be_printed(pipes, lightning):
+    train, val = parts()
+    data = pipes.LightningDataModule(train, val, batch_size=50)
+    assert str(data) == repr(data) == f"LightningDataModule({train!r}, {val!r}, batch_size=50)"
+    data = pipes.LightningDataModule(train, seed=3, fresh=True, fields=("x", "y"))
+    assert str(data) == f"LightningDataModule({train!r}, batch_size=32, seed=3, fresh=True, fields=('x', 'y'))"
 
 
 def test_lightning_is_imported_when_it_is_asked_for(pipes, monkeypatch):
@@ -253,5 +282,5 @@ def test_batches_may_be_dicts(torch, pipes, lightning, trainer):
     assert {tuple(batch) for batch in trained + validated} == {("x", "y")}
     assert equal([batch.values() for batch in trained], planted.Loader(train, 32).read(0))
     assert equal([batch.values() for batch in validated], planted.Loader(val, 32, shuffle=False))
-    with pytest.raises(ValueError, match=r"fields=\('x',\) are 1 names, and a batch has 2 parts"):
+    with pytest.raises(ValueError, match=r"fields=\('x',\) is 1 name, and a batch has 2 parts"):
         pipes.LightningDataModule(train, val, fields=("x",))

@@ -487,7 +487,7 @@ def test_names_that_do_not_fit_are_refused(pipes):
     """When the dataset is made, where the parts are known; of a pipeline, with its first batch."""
     rows, loader = rows_of(), loader_of(rows_of())
     for fields, kind, message in (
-        (("x",), ValueError, r"fields=\('x',\) are 1 names, and a batch has 2 parts"),
+        (("x",), ValueError, r"fields=\('x',\) is 1 name, and a batch has 2 parts.*fields=\('x', 'y'\)"),
         (("x", "y", "z"), ValueError, r"fields=\('x', 'y', 'z'\) are 3 names, and a batch has 2 parts"),
         (("x", "x"), ValueError, "must be different names"),
         ("xy", TypeError, r"fields='xy' must be a sequence of names: use fields=\('x', 'y'\)"),
@@ -502,6 +502,11 @@ def test_names_that_do_not_fit_are_refused(pipes):
         next(iter(pipes.IterableDataset(planted.Pipeline(loader), fields=("x", "y", "z"))))
     with pytest.raises(TypeError, match=r"name the parts of a tuple such as .* not of a int"):
         next(iter(pipes.IterableDataset(planted.Pipeline([1, 2]), fields=("x",))))
+    numbered = planted.Loader(rows, 256, framework="torch", with_index=True)
+    with pytest.raises(ValueError, match=r"are 2 names, and a batch has 3 parts.*fields=\('x', 'y', 'index'\)"):
+        pipes.IterableDataset(numbered, fields=("x", "y"))
+    with pytest.raises(TypeError, match=r"rows is a Loader, and must be rows.*IterableDataset"):
+        pipes.Dataset(numbered)
     empty = pipes.Dataset(rows_of(0), fields=("x", "y"))
     assert list(empty[[]]) == ["x", "y"]
 

@@ -306,3 +306,9 @@ def test_a_batch_in_a_notebook():
     assert f"<td>{ROWS[3].y[0]:.4g}</td></tr>" in ROWS[3]._repr_html_()
     assert "<th>…</th>" in planted.regression(np.ones(30), n=1)[:]._repr_html_()
     assert planted.Batch(X[:0], Y[:0])._repr_html_().count("<tr>") == 1
+
+
+def test_a_state_at_the_end_of_an_epoch_is_told_how_it_is_written():
+    loader = planted.Loader(ROWS, 32)
+    with pytest.raises(InvalidValueError, match=r"after the last one of epoch 0 comes {'epoch': 1, 'batch': 0}"):
+        loader.load_state_dict({**loader.state_dict(), "batch": len(loader)})

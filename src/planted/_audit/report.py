@@ -76,7 +76,7 @@ class Epoch:
         """How many rows and batches came."""
         sizes = ", ".join(f"{count:_} of {size:_}" for size, count in self.sizes[:3])
         more = ", ..." if len(self.sizes) > 3 else ""
-        return f"{self.rows:_} rows in {self.batches:_} batches" + (f" ({sizes}{more})" if sizes else "")
+        return f"{rows_text(self.rows)} in {batches_text(self.batches)}" + (f" ({sizes}{more})" if sizes else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Resumed:
 
     def __str__(self) -> str:
         """What is wrong with it."""
-        after = f"after {self.batches:_} batch{'' if self.batches == 1 else 'es'}"
+        after = f"after {batches_text(self.batches)}"
         if self.exact:
             return f"{after}: exact"
         wrong = [f"{rows_text(k)} {name}" for k, name in ((self.repeated, "repeated"), (self.lost, "lost")) if k]
@@ -274,7 +274,7 @@ class Audit:
         yield from (("epochs", text) for text in self._likeness_lines())
         for number, rank in enumerate(self.ranks):
             shared = f", {rows_text(rank.shared)} also given to another rank" if rank.shared else ""
-            yield f"rank {number}", f"{rows_text(rank.rows)} in {rank.batches:_} batches{shared}"
+            yield f"rank {number}", f"{rows_text(rank.rows)} in {batches_text(rank.batches)}{shared}"
         exact = [str(resumed.batches) for resumed in self.resume if resumed.exact]
         if exact:
             yield "resumed", f"after {', '.join(exact)} batches: exact"
@@ -316,6 +316,11 @@ def lowest_p_value(statistics: Iterable[Statistic]) -> float:
 def rows_text(count: int) -> str:
     """A number of rows, as text."""
     return f"{count:_} row{'' if count == 1 else 's'}"
+
+
+def batches_text(count: int) -> str:
+    """A number of batches, as text."""
+    return f"{count:_} batch{'' if count == 1 else 'es'}"
 
 
 def _plain(value: Any) -> Any:

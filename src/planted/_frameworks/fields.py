@@ -5,8 +5,24 @@ from typing import Any
 
 import numpy as np
 
-from planted._input import length
+from planted._input import length, rows_like
+from planted._loader import Loader
+from planted._pipeline import Pipeline
 from planted.errors import InvalidTypeError, InvalidValueError
+
+
+def rows_by_number(rows: Any, name: str, remedy: str) -> Any:
+    """Anything with a length and a ``take``, but no stream, whose ``take`` means something else.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is none.
+    """
+    if isinstance(rows, (Loader, Pipeline)):
+        kind = type(rows).__name__
+        raise InvalidTypeError(f"{name} is a {kind}, and must be rows, of which the batches are then made: {remedy}")
+    return rows_like(rows, name)
 
 
 def field_names(fields: Any, parts: int | None) -> tuple[str, ...] | None:
@@ -49,7 +65,10 @@ def named(names: Sequence[str] | None, parts: Any) -> Any:
 
 def _check(names: Sequence[str], parts: int) -> None:
     if len(names) != parts:
+        found = "is 1 name" if len(names) == 1 else f"are {len(names)} names"
+        has = "1 part" if parts == 1 else f"{parts} parts"
+        usual = ("x", "y", "index")[:parts]  # the last one with_index=True
+        example = f", such as fields={usual!r}" if len(usual) == parts else ""
         raise InvalidValueError(
-            f"fields={tuple(names)!r} are {len(names)} names, and a batch has {parts} parts: use one name for each, in "
-            "order, such as fields=('x', 'y')"
+            f"fields={tuple(names)!r} {found}, and a batch has {has}: use one name for each, in order{example}"
         )

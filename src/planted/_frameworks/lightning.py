@@ -3,11 +3,11 @@
 This file imports Lightning, which takes seconds and few have; so the face offers its class lazily.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from planted._frameworks.fields import field_names, named, parts_of
-from planted._input import rows_like
+from planted._frameworks.fields import field_names, named, parts_of, rows_by_number
 from planted._loader import Loader
 from planted.errors import MissingDependencyError
 
@@ -15,6 +15,8 @@ try:
     from lightning import pytorch as trainers
 except ImportError as error:
     raise MissingDependencyError("LightningDataModule needs Lightning: pip install lightning") from error
+
+NO_STREAM: Final = "use LightningDataModule(train, val, batch_size=50)"
 
 
 class _NamedLoader:
@@ -45,14 +47,19 @@ class _TrainingLoader:
         self.loader = loader
         self._trainer = trainer
         self._fields = fields
+        self._resumed: tuple[int, int] | None = None  # the epoch and batch of a loaded state, until it is read on
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
         trainer = self._trainer
-        if trainer is not None and trainer.training and self.loader.epoch != trainer.current_epoch:
-            self.loader.set_epoch(trainer.current_epoch)
+        if trainer is not None and trainer.training:
+            resumed, self._resumed = self._resumed, None
+            if self.loader.epoch != trainer.current_epoch:
+                if resumed is not None:
+                    self._warn_of_lost(*resumed)
+                self.loader.set_epoch(trainer.current_epoch)
         for batch in self.loader:
             yield named(self._fields, batch)
 
@@ -63,6 +70,20 @@ class _TrainingLoader:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next reading continue there."""
         self.loader.load_state_dict(state)
+        self._resumed = state["epoch"], state["batch"]
+
+    def _warn_of_lost(self, epoch: int, batch: int) -> None:
+        """Warn of the batches that nobody will train on: a trainer stopped within an epoch counts it as done."""
+        trainer = self._trainer
+        end = min(len(self), trainer.num_training_batches)
+        if epoch < trainer.current_epoch and 0 < batch < end:
+            warnings.warn(
+                f"the checkpoint was saved before batch {batch} of epoch {epoch}, and the trainer goes on with epoch "
+                f"{trainer.current_epoch}: batches {batch} to {end - 1} of epoch {epoch} will not be trained on, since "
+                "a trainer that max_steps or max_time stopped counts the epoch as done: to lose none, let a "
+                "ModelCheckpoint(every_n_train_steps=...) save while it trains, and resume from that",
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
         return repr(self.loader)
@@ -100,8 +121,10 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
     Notes
     -----
     Batches are made ahead in threads of the trainer's process; there are no workers to configure. The epoch is the
-    trainer's, and the position is part of its checkpoints: a run that is resumed within an epoch continues with
-    the next batch. ``overfit_batches`` turns the random order off.
+    trainer's, and the position is part of its checkpoints: a run that is resumed from one that was saved while it
+    trained, as a `ModelCheckpoint` does, continues with the next batch. Once ``max_steps`` or ``max_time`` has stopped
+    a trainer within an epoch, it counts that epoch as done: from what is saved then, a run goes on with the next epoch,
+    and a warning says which batches are left out. ``overfit_batches`` turns the random order off.
 
     Examples
     --------
@@ -126,8 +149,8 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
         fields: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        self.train = rows_like(train, "train")
-        self.val = val if val is None else rows_like(val, "val")
+        self.train = rows_by_number(train, "train", NO_STREAM)
+        self.val = val if val is None else rows_by_number(val, "val", NO_STREAM)
         self.batch_size = batch_size
         self.seed = seed
         self.drop_last = drop_last
@@ -165,6 +188,16 @@ class LightningDataModule(trainers.LightningDataModule):  # type: ignore[misc, u
         loader = self._train_loader()
         loader.load_state_dict(state)
         self._training = self._resumed = loader
+
+    def __repr__(self) -> str:
+        """Its rows, and the settings that differ from the defaults."""
+        parts = [repr(self.train), *([repr(self.val)] * (self.val is not None)), f"batch_size={self.batch_size}"]
+        parts += [f"seed={self.seed}"] * (self.seed != 0)
+        parts += [f"{name}=True" for name in ("drop_last", "fresh") if getattr(self, name)]
+        parts += [f"fields={self.fields!r}"] * (self.fields is not None)
+        return f"LightningDataModule({', '.join(parts)})"
+
+    __str__ = __repr__  # Lightning's would look for the data set of a torch DataLoader
 
     def _train_loader(self) -> _TrainingLoader:
         loader = Loader(

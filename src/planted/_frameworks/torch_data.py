@@ -16,9 +16,9 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from planted._frameworks.fields import field_names, named, parts_of
+from planted._frameworks.fields import field_names, named, parts_of, rows_by_number
 from planted._frameworks.passes import Passes
-from planted._input import integer, loader_remedy, row_numbers, rows_like, to_json_int, whole
+from planted._input import integer, loader_remedy, row_numbers, to_json_int, whole
 from planted._loader import Loader
 from planted._pipeline import Pipeline, read_once
 from planted._types import RowNumbers
@@ -79,7 +79,7 @@ class Dataset(torch.utils.data.Dataset[Example_co]):
     def __init__(self: "Dataset[dict[str, torch.Tensor]]", rows: Any, *, fields: Sequence[str]) -> None: ...
 
     def __init__(self, rows: Any, *, fields: Sequence[str] | None = None) -> None:
-        self.rows = rows_like(rows, "rows")
+        self.rows = rows_by_number(rows, "rows", "use Dataset(rows), or IterableDataset, which keeps a loader's order")
         self.fields = None if fields is None else field_names(fields, parts_of(rows))
 
     def __len__(self) -> int:

@@ -55,6 +55,7 @@ STATE_VERSION: Final = 1
 CHUNK_BYTES: Final = 1 << 21
 BLOCK_SETTINGS: Final = {"block_rows", "pool_blocks", "blocks"}
 DEFAULTS: Final = {"pad_last": False, "end": None}  # of settings that may be absent from a state
+BATCHES_COUNT: Final = "batches count from 0, and after the last one of epoch 0 comes {'epoch': 1, 'batch': 0}"
 OPTIONAL: Final = BLOCK_SETTINGS | set(DEFAULTS)
 
 
@@ -318,7 +319,7 @@ class Loader(Epochs[Minibatch], StreamMethods[Minibatch]):
                     remedy = "use the memory= with which it was saved, and rows written in blocks of the same size"
                 raise StateError(f"the state has {name}={found!r}, this loader {name}={value!r}: {remedy}")
         last = max(0, self._global.count - 1)
-        batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy="batches count from 0")
+        batch = integer(state["batch"], "state['batch']", minimum=0, maximum=last, remedy=BATCHES_COUNT)
         self._go_to(state["epoch"], batch, "state['epoch']")
 
     def _repr_html_(self) -> str:
