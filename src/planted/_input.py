@@ -261,13 +261,14 @@ def for_len(count: int, what: str) -> int:
     return count
 
 
-def row_numbers(rows: object, n: int, name: str = "row number", *, masks: bool = False) -> RowNumbers:
+def row_numbers(rows: object, n: int, name: str = "row number", *, key: bool = False) -> RowNumbers:
     """Numbers in [0, n) as an int64 vector, from a list, a range or an array of any integer type.
 
-    With `masks`, also the places where a mask of n booleans is true. The vector is contiguous and writeable, as the
-    compiled kernels are made for: they would be compiled again for any other.
+    As a `key`, ``rows[...]``, negative numbers count from the end, and a mask of n booleans stands for the places where
+    it is true. The vector is contiguous and writeable, as the compiled kernels are made for: they would be compiled
+    again for any other.
     """
-    if isinstance(rows, range):
+    if isinstance(rows, range) and not (key and rows and min(rows[0], rows[-1]) < 0):
         _in_range([rows[-1], rows[0]] if rows else [], n, name)
         return np.arange(rows.start, rows.stop, rows.step, dtype=np.int64) if rows else np.empty(0, np.int64)
     try:
@@ -278,30 +279,41 @@ def row_numbers(rows: object, n: int, name: str = "row number", *, masks: bool =
     kind = array.dtype.kind
     if kind == "O" and array.size and all(isinstance(value, (bool, np.bool_)) for value in array.flat):
         array, kind = array.astype(bool), "b"  # pandas' nullable booleans
-    if kind == "b" and (array.size or masks):
-        return _selected(array, n) if masks else _no_mask(rows, name)
+    if kind == "b" and (array.size or key):
+        return _selected(array, n) if key else _no_mask(rows, name)
     if array.ndim != 1:
         remedy = "" if array.ndim == 0 else ": use .reshape(-1)"
         raise InvalidValueError(f"{name}s have shape {array.shape}; they must be a vector, such as [3, 1, 4]{remedy}")
     if array.size == 0:
         return np.empty(0, np.int64)
     if kind not in "iu":
-        # NumPy makes objects or floats of integers that exceed int64, alone or together
-        numbers = array.tolist() if kind == "O" else rows
-        if not isinstance(numbers, (list, tuple)) or not all(map(_is_integer, numbers)):
-            found = "of several types" if kind == "O" else str(array.dtype)
-            whole_floats = kind == "f" and bool((array == np.rint(array)).all()) and bool((abs(array) < 2**53).all())
-            remedy = (
-                "convert these with np.asarray(numbers).astype('int64')"
-                if whole_floats
-                else "use numbers such as [3, 1, 4]"
-            )
-            raise InvalidTypeError(f"{name}s {short(rows)} are {found}; they must be integers: {remedy}")
-        _in_range(numbers, n, name)
-        return np.array([int(number) for number in numbers], np.int64)
+        return _of_python(rows, array, n, name)
+    if key and kind == "i":
+        array = _from_the_end(array, n)
     if array.dtype != np.int64 or np.maximum.reduce(array.view(np.uint64)) >= n:  # a negative one is huge then
         _in_range([array.min(), array.max()], n, name)
     return array if array.dtype == np.int64 and array.flags.carray else np.array(array, np.int64, order="C")
+
+
+def _of_python(rows: object, array: npt.NDArray[Any], n: int, name: str) -> RowNumbers:
+    """Python's integers, of which NumPy makes objects or floats if they exceed int64, alone or together."""
+    kind = array.dtype.kind
+    numbers = array.tolist() if kind == "O" else rows
+    if not isinstance(numbers, (list, tuple)) or not all(map(_is_integer, numbers)):
+        found = "of several types" if kind == "O" else str(array.dtype)
+        whole_floats = kind == "f" and bool((array == np.rint(array)).all()) and bool((abs(array) < 2**53).all())
+        cast = "convert these with np.asarray(numbers).astype('int64')"
+        remedy = cast if whole_floats else "use numbers such as [3, 1, 4]"
+        raise InvalidTypeError(f"{name}s {short(rows)} are {found}; they must be integers: {remedy}")
+    _in_range(numbers, n, name)
+    return np.array([int(number) for number in numbers], np.int64)
+
+
+def _from_the_end(array: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """Numbers of which negative ones count from the end; as they are, if one of them is too low."""
+    if not -n <= array.min() < 0:
+        return array
+    return np.where(array < 0, array.astype(np.int64) + (n - 1) + 1, array)  # n may be 2^63
 
 
 def sliced(key: slice, n: int) -> range:

@@ -265,6 +265,22 @@ def test_ranges_are_taken_like_lists():
             ROWS.take(numbers)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_negative_numbers_count_from_the_end_in_brackets(kinds, kind):
+    """As in a list, one or many; `take` counts from 0."""
+    rows = kinds[kind]
+    for numbers in ([-1], [0, -1_000, 999, -3], range(-3, 2), range(1, -4, -2)):
+        want = rows.take([number % 1_000 for number in numbers])
+        for key in (numbers, np.array(numbers), np.array(numbers, np.int16)):
+            equal(rows[key], want)
+        with pytest.raises(RowNumberError, match="outside"):
+            rows.take(numbers)
+    for numbers in ([-1_001], [0, 1_000], [-1_001, 1_000], range(-1_001, 3)):
+        with pytest.raises(RowNumberError, match=r"row number -?100[01] is outside"):
+            rows[numbers]
+    assert planted.rows(ROWS.truth, 2**63)[[-1, 0]].X.shape == (2, 2)
+
+
 def test_more_weights_than_there_is_memory():
     with pytest.raises(TooLargeError, match=r"features=10000000000000: so many weights .*: use fewer features"):
         planted.weights(10**13)

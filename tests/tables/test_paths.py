@@ -137,6 +137,7 @@ def test_links_are_followed(tmp_path):
         (3, {}, InvalidTypeError, "paths=3 must be a path, a pattern or a URL, or a list of them"),
         (b"a.npy", {}, InvalidTypeError, "paths=b'a.npy' must be a path"),
         ("", {}, InvalidTypeError, "paths='' must be a path"),
+        (np.zeros((3, 2)), {}, InvalidTypeError, r"type ndarray is no path, .*planted.Loader\(\(X, y\)\) reads arrays"),
         ("a.npy", {"format": "CSV"}, InvalidValueError, "format='CSV' must be one of 'arrow', 'csv', .*: use 'csv'"),
         ("a.npy", {"format": "pq"}, InvalidValueError, "'npy', 'parquet': use 'parquet'"),
         ("a.npy", {"dtype": "int8"}, InvalidValueError, "dtype='int8' must be 'float32' or 'float64'"),

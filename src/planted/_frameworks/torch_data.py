@@ -100,7 +100,7 @@ class Dataset(torch.utils.data.Dataset[Example_co]):
         """
         n = len(self)
         if isinstance(index, (list, tuple, range)) or getattr(index, "ndim", 0) > 0:
-            batch: Example_co = named(self.fields, self._take(row_numbers(index, n, masks=True)))
+            batch: Example_co = named(self.fields, self._take(row_numbers(index, n, key=True)))
             return batch
         number = whole(index, "row number", remedy="use dataset[3], or dataset[[3, 1, 4]]")
         if not -n <= number < n:

@@ -81,7 +81,7 @@ class BaseRows(ABC):
     def __getitem__(self, key: Any) -> Batch:
         """One row (x of shape (features,), y of shape (1,)), a slice, rows by number, or those of a mask.
 
-        A negative number counts from the end, as in a list. A mask is a vector of `len(rows)` booleans.
+        Negative numbers count from the end, as in a list. A mask is a vector of `len(rows)` booleans.
 
         Examples
         --------
@@ -95,7 +95,7 @@ class BaseRows(ABC):
         if isinstance(key, _NO_KEYS):
             raise InvalidTypeError(_refusal(key))
         if getattr(key, "ndim", None) != 0 and hasattr(key, "__len__"):
-            return self._take(row_numbers(key, self.n, masks=True))
+            return self._take(row_numbers(key, self.n, key=True))
         n = self.n
         number = whole(key, "row number", remedy="use rows[3], rows[10:20] or rows[[3, 1, 4]]")
         if not -n <= number < n:

@@ -54,6 +54,11 @@ def places_of(paths: Any, file_format: Any, storage_options: dict[str, Any] | No
     known = sorted(set(SUFFIXES.values()))
     if file_format is not None and file_format not in known:
         raise unknown_format(file_format, known)
+    if hasattr(paths, "shape"):  # an array or a frame, whose elements or columns would be taken for paths
+        raise InvalidTypeError(
+            f"paths of type {type(paths).__name__} is no path, but the values themselves: planted.Loader((X, y)) reads "
+            "arrays; open_table reads files, such as 'rows/*.npy'"
+        )
     several = isinstance(paths, Iterable) and not isinstance(paths, (str, bytes, os.PathLike))
     places: list[Place] = []
     for path in paths if several else [paths]:
