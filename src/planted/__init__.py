@@ -39,7 +39,7 @@ from planted._learn import Estimate, Report, check, least_squares, sgd
 from planted._loader import Loader
 from planted._order import Permutation, permutation
 from planted._pipeline import Pipeline
-from planted._rows import Rows, regression, rows, weights
+from planted._rows import PlantedRows, Rows, regression, rows, weights
 from planted._tables import open_table
 from planted._truth import LinearTruth
 from planted._types import Batch
@@ -57,6 +57,7 @@ __all__ = [
     "Permutation",
     "Pipeline",
     "PlantedError",
+    "PlantedRows",
     "Report",
     "Rows",
     "Verification",

@@ -26,6 +26,15 @@ def mean(some: planted.Rows) -> float:
     return float(response.mean()) - some.truth.b
 
 
+def made(count: int) -> planted.PlantedRows:
+    """A function that says what it returns."""
+    return planted.regression(w=[2.0, -3.4], b=4.2, n=count)
+
+
+assert_type(made(10).X, Array)
+assert_type(made(10).split(5)[0][:3].y, Array)
+
+
 class Mine:
     """Rows of one's own."""
 
@@ -39,7 +48,7 @@ class Mine:
         return X, X @ truth.w[:, None] + truth.b
 
 
-for some in (rows, train, rows.materialize(), Mine()):
+for some in (rows, train, rows.materialize(), made(10), Mine()):
     mean(some)
 
 loader = planted.Loader(train, batch_size=256, shuffle=True, drop_last=True)

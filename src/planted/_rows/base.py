@@ -40,6 +40,19 @@ class BaseRows(ABC):
 
     n: int
 
+    if TYPE_CHECKING:  # each kind has them, as properties or as fields
+
+        @property
+        def X(self) -> FloatArray:
+            """All features, shape (rows, features)."""
+
+        @property
+        def y(self) -> FloatArray:
+            """All responses, shape (rows, 1)."""
+
+        def materialize(self) -> "HeldRows":
+            """The same rows, held in memory."""
+
     @property
     @abstractmethod
     def features(self) -> int:

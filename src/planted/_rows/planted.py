@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlantedRows(BaseRows):
-    """Rows of a known truth, wherever they are kept."""
+    """Rows that planted made: computed on demand, in memory, or on disk. What `rows`, `regression` and `open` return.
+
+    For annotations, of what is returned; a function that takes rows of anyone's asks for `planted.Rows`.
+
+    Examples
+    --------
+    >>> import planted
+    >>> def half(rows: planted.PlantedRows) -> planted.PlantedRows:
+    ...     return rows.split(len(rows) // 2)[0]
+    >>> half(planted.regression(w=[2.0, -3.4], b=4.2, n=1_000)).X.shape
+    (500, 2)
+    """
+
+    __module__ = "planted"
 
     truth: LinearTruth
     n: int
