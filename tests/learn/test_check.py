@@ -142,7 +142,7 @@ def test_the_distance_counts_standard_errors(away):
     assert report.tolerance == pytest.approx(np.sqrt(stats.chi2.isf(0.001, 3)))
     assert report.passed == (away < 4.03)
     if not report.passed:
-        assert f"the learner is {away:.1f} standard errors from the least-squares fit: train longer" in report.advice
+        assert f"the learner is {away:.4g} standard errors from the least-squares fit: train longer" in report.advice
         assert "FAILED" in str(report)
 
 
@@ -309,3 +309,81 @@ def test_bad_settings_are_refused():
         planted.check(FIT, ROWS[:])
     with pytest.raises(InvalidValueError, match="2 rows cannot determine 3 parameters"):
         planted.check(FIT, ROWS.split(2)[0])
+
+
+# ---- the advice -------------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_as_true_as_it_passed():
+    """So that an assertion of the report asserts the verdict."""
+    assert planted.check(FIT, ROWS)
+    assert not planted.check(([0, 0], 0), ROWS)
+
+
+def advice(learner, rows=ROWS):
+    report = planted.check(learner, rows)
+    assert not report
+    said = report.advice.partition("standard errors from the least-squares fit")[0].split()[-1]
+    assert f"error: {said} standard errors" in report.summary()[1]  # the same number in both lines
+    return report.advice
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("learner", [([360_437.0, -3.4], 4.2), ([1e200, 0], 0), ([1.7e308, 0], 0), ([-2.0, 3.4], 4.2)])
+def test_what_predicts_worse_than_a_constant_is_not_told_to_train_longer(learner):
+    said = advice(learner)
+    assert "predicts these rows worse than a constant, 0 for all of them: if it was trained, lower the" in said
+    assert "train longer" not in said
+
+
+def test_a_layer_that_diverged(torch):
+    layer = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight[0, 0] = 360_437
+    assert "worse than a constant" in advice(layer)
+
+
+def test_weights_in_another_order():
+    for rows, w in (
+        (ROWS, [-3.4, 2.0]),
+        (planted.regression([3.0, 1.0, 2.0, 1.0], 4.2, n=1_000), [1.0, 1.0, 2.0, 3.0]),
+    ):
+        said = advice((w, 4.2), rows)
+        assert said.endswith("its weights those of the fit in another order: look for columns that changed places")
+
+
+def test_a_missing_intercept(sklearn):
+    from sklearn.linear_model import LinearRegression
+
+    bare = LinearRegression(fit_intercept=False)
+    said = advice(bare.fit(*ROWS[:]))
+    assert "it has no intercept (b is 0, that of the fit 4.2): fit one, with bias=True, fit_intercept=True or" in said
+    through_zero = planted.regression([2.0, -3.4], 0.0, n=2_000, seed=714)
+    assert planted.check(bare.fit(*through_zero[:]), through_zero)
+    assert "train longer" in advice(([1.9, -3.4], 0.0), through_zero)  # the intercept is 0, and right
+    assert "train longer" in advice(([0, 0], 0))  # nothing is learned yet
+
+
+def test_an_intercept_that_is_off_alone():
+    assert "and its intercept alone is off by 0.1: give back to it" in advice((FIT.w, FIT.b + 0.1))
+    assert "alone" not in advice((FIT.w + np.array([0.01, 0]), FIT.b + 0.1))
+
+
+def test_weights_that_a_penalty_shrinks(sklearn):
+    from sklearn.linear_model import Ridge
+
+    said = advice(Ridge(alpha=10).fit(*ROWS[:]))
+    assert (
+        "weights are about 0.995 times those of the fit: a penalty shrinks the weights, so fit without one; if" in said
+    )
+    assert said.endswith("repeated or mixed up")
+
+
+@pytest.mark.parametrize("features", [1, 2, 5])
+def test_a_learner_on_its_way_is_told_to_train_longer(features):
+    """Whatever the truth and the noise: none of the other reasons is named. The seeds are fixed."""
+    for seed in range(5):
+        for noise in (0.01, 1.0):
+            truth = 3 * np.random.default_rng(seed).normal(size=features + 1)
+            rows = planted.regression(truth[1:], truth[0], noise=noise, n=1_000, seed=seed)
+            assert "least-squares fit: train longer" in advice(planted.sgd(planted.Loader(rows), 1), rows)

@@ -3,12 +3,14 @@
 import math
 import pickle
 import tracemalloc
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import planted
-from planted._learn import descent
+from planted._learn import descent, factor
 from planted._learn.factor import triangularise
 from planted.errors import DivergedError, InvalidTypeError, InvalidValueError
 
@@ -214,6 +216,74 @@ def test_bad_training_is_refused(options, error, message):
 def test_a_loader_without_rows_is_refused():
     with pytest.raises(InvalidValueError, match="the loader gave no rows"):
         planted.sgd(planted.Loader(planted.regression([1.0], n=0)))
+
+
+@pytest.mark.parametrize("once", [lambda loader: (batch for batch in loader), iter, lambda loader: map(tuple, loader)])
+def test_what_can_be_read_once_is_read_once(once):
+    """And is refused for several epochs before it is read at all."""
+    loader = planted.Loader(planted.regression([2.0, -3.4], n=100), 10)
+    batches = once(loader)
+    with pytest.raises(InvalidValueError, match=r"a \w+ can be read only once, not in each of 3 epochs: pass a loader"):
+        planted.sgd(batches, 3)
+    assert len(next(batches)) == 2
+    loader.set_epoch(0)
+    assert planted.sgd(once(loader), 1).b == planted.sgd(planted.Loader(loader.rows, 10), 1).b
+
+
+class Own:
+    """An iterator that begins anew, or does not."""
+
+    def __init__(self, anew):
+        self.anew, self.given = anew, 0
+        self.batch = planted.regression([2.0, -3.4], n=100)[:]
+
+    def __iter__(self):
+        self.given *= not self.anew
+        return self
+
+    def __next__(self):
+        self.given += 1
+        if self.given > 2:
+            raise StopIteration
+        return self.batch
+
+
+def test_iterators_of_ones_own():
+    planted.sgd(Own(anew=True), 3)
+    with pytest.raises(
+        InvalidValueError, match=r"rows in the first epoch, and none in epoch 1, .*: Own must begin anew"
+    ):
+        planted.sgd(Own(anew=False), 3)
+
+
+# ---- more rows than can be read ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [planted.least_squares, lambda rows: planted.check(([2.0, -3.4], 4.2), rows)])
+def test_rows_that_take_hours_are_announced(call):
+    """Here the warning is made an error, so that nobody waits."""
+    rows = planted.regression([2.0, -3.4], 4.2, n=10**12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for data in (rows, planted.Loader(rows, 32)):
+            with pytest.raises(
+                UserWarning, match=r"all 1_000_000_000_000 rows are read, which takes about \d+ \w+; to"
+            ):
+                call(data)
+        call(rows.split(10_000)[0])
+
+
+@pytest.mark.parametrize("call", [planted.least_squares, lambda rows: planted.check(([2.0, -3.4], 4.2), rows)])
+def test_what_is_announced_is_read(monkeypatch, call):
+    monkeypatch.setattr(factor, "MANY", 1_000)
+    rows = planted.regression([2.0, -3.4], 4.2, n=50_000)
+    with pytest.warns(
+        UserWarning, match=r"about 2 seconds; to read a part, pass rows\.split\(10_000_000\)\[0\]"
+    ) as told:
+        found = call(rows)
+    assert [Path(each.filename).name for each in told] == ["test_fit.py"]
+    monkeypatch.undo()
+    assert repr(found) == repr(call(rows))
 
 
 # ---- estimates --------------------------------------------------------------------------------------------------

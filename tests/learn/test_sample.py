@@ -9,6 +9,7 @@ from planted.errors import InvalidTypeError, InvalidValueError
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=10_000, seed=714)
 FIT = planted.least_squares(ROWS)
 X, Y = ROWS[:]
+LSTSQ = np.linalg.lstsq(np.column_stack([X, np.ones(len(X))]), Y, rcond=None)
 
 
 class Own:
@@ -144,9 +145,9 @@ def test_what_cannot_be_fitted_is_refused(data):
 
 
 @pytest.mark.parametrize("rows", [ROWS, Own(), planted.Loader(ROWS)])
-@pytest.mark.parametrize(("estimate", "written"), [(FIT, "estimate"), ((FIT.w, FIT.b), r"\(w, b\)")])
+@pytest.mark.parametrize(("estimate", "written"), [(FIT, "Estimate"), ((FIT.w, FIT.b), r"\(w, b\)")])
 def test_swapped_arguments_are_named(rows, estimate, written):
-    with pytest.raises(InvalidTypeError, match=rf"the learner first, then its rows: planted\.check\({written}, rows\)"):
+    with pytest.raises(InvalidTypeError, match=rf"then its rows, check\(learner, rows\): swap \w+ and {written}$"):
         planted.check(rows, estimate)
 
 
@@ -154,6 +155,18 @@ def test_swapped_arguments_are_named(rows, estimate, written):
 def test_what_knows_no_truth_is_refused(data):
     with pytest.raises(InvalidTypeError, match="has no truth to check against: pass the rows themselves"):
         planted.check(FIT, data)
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_loader_of_tensors_knows_no_truth_and_its_module_does():
+    from planted.torch import SyntheticRegressionData
+
+    data = SyntheticRegressionData([2.0, -3.4], 4.2)
+    with pytest.raises(
+        InvalidTypeError, match=r"Loader has no truth .* or the module of data, planted.check\(model, data"
+    ):
+        planted.check(FIT, data.train_dataloader())
+    assert planted.check(planted.least_squares(data), data)
 
 
 @pytest.mark.parametrize("rows", [ROWS, Own(), 3, None])
@@ -206,6 +219,14 @@ def test_one_weight_may_be_a_number():
         ),
         ((FIT.w, np.inf), InvalidValueError, "b=inf must be finite: .* has diverged"),
         ((np.ones((2, 2)), 4.2), InvalidValueError, r"w has shape \(2, 2\); it must be a vector: pass \(w, b\)"),
+        ({}, InvalidTypeError, r"dict is not an estimate: it is empty: .* plain tensors, pass \(model.w, model.b\)"),
+        ([], InvalidTypeError, "list is not an estimate: it is empty"),
+        (
+            LSTSQ,
+            InvalidTypeError,
+            r"tuple is not an estimate: it has 4 parts: pass \(w, b\); of what numpy.linalg.lstsq",
+        ),
+        ({"w": [1.0, [2.0]]}, InvalidTypeError, "dict is not an estimate: b is missing"),
         (FIT.w, InvalidTypeError, r"ndarray is not an estimate: .* pass \(w, b\), with b=0 if there is none"),
         ([2.0, -3.4, 4.2], InvalidTypeError, r"list is not an estimate: .* pass \(w, b\)"),
         ({"w": FIT.w}, InvalidTypeError, "dict is not an estimate: b is missing"),

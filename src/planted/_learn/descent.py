@@ -3,7 +3,8 @@
 Each framework's door passes steps of its own to the same loop.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -62,7 +63,8 @@ def sgd(
     DivergedError
         If the parameters leave the finite numbers; a smaller `lr` helps.
     InvalidTypeError, InvalidValueError
-        If it is no loader, such as rows, gives no batch at all, or batches of another kind.
+        If it is no loader, such as rows, or an iterator, which can be read only once, for several epochs; or gives no
+        batch at all, or batches of another kind.
 
     Examples
     --------
@@ -103,8 +105,7 @@ def descend(
     `begin` is called with the first X and the learning rate.
     """
     epochs, lr = training_settings(epochs, lr)
-    if isinstance(loader, Rows) or not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")):
-        raise InvalidTypeError(f"{type(loader).__name__} gives no batches: {LOADER}")
+    _refuse_other_than_loaders(loader, epochs)
     learner: Learner | None = None
     for epoch in range(epochs):
         loss, rows = 0.0, 0
@@ -120,7 +121,7 @@ def descend(
             if len(unread) == UNREAD:
                 loss, unread = _sum(loss, unread), []
         if learner is None or not rows:
-            raise InvalidValueError("the loader gave no rows: use a loader with at least one batch")
+            raise InvalidValueError(_without_rows(epoch, type(loader).__name__))
         w, b = map(to_numpy, learner.parameters())
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
             raise DivergedError(f"the parameters overflowed in epoch {epoch} with lr={lr}: use a smaller lr")
@@ -128,6 +129,25 @@ def descend(
         if on_epoch is not None:
             on_epoch(epoch, estimate, _sum(loss, unread) / rows)
     return estimate
+
+
+def _refuse_other_than_loaders(loader: Any, epochs: int) -> None:
+    """Refuse what gives no batches, or not as often as asked: Python's own iterators. Others may begin anew."""
+    kind = type(loader).__name__
+    if isinstance(loader, Rows) or not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")):
+        raise InvalidTypeError(f"{kind} gives no batches: {LOADER}")
+    if epochs > 1 and isinstance(loader, Iterator) and not isinstance(type(loader).__iter__, FunctionType):
+        raise InvalidValueError(f"a {kind} can be read only once, not in each of {epochs} epochs: {LOADER}")
+
+
+def _without_rows(epoch: int, kind: str) -> str:
+    """What is said of a loader that gave nothing in this epoch."""
+    if not epoch:
+        return "the loader gave no rows: use a loader with at least one batch"
+    return (
+        f"the loader gave rows in the first epoch, and none in epoch {epoch}, as an iterator does, which can be read "
+        f"only once: {kind} must begin anew whenever it is iterated, or {LOADER}"
+    )
 
 
 def _refuse_other_than_batches(batch: Any, kind: str) -> None:

@@ -104,7 +104,7 @@ def as_estimate(learned: Any) -> Estimate:
     if isinstance(learned, Mapping):
         if (pair := layer_in(learned, kind)) is not None:
             return _estimate(*pair, None, kind)
-        numbers = [value for value in learned.values() if np.ndim(value) == 0 and not isinstance(value, Mapping)]
+        numbers = [value for value in learned.values() if _ndim(value) == 0 and not isinstance(value, Mapping)]
         line = from_named(list(learned), numbers, kind) if len(numbers) == len(learned) else None
     elif (names := _index(learned)) is not None:
         line = from_named(names, list(floats(learned, kind, remedy=SHAPES).reshape(-1)), kind)
@@ -161,12 +161,27 @@ def _index(w: Any) -> list[Any] | None:
     return list(fitting[0]) if fitting else None
 
 
+def _ndim(value: Any) -> int | None:
+    """How many dimensions an array of it has; None if it is none, such as arrays of unequal shapes."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return None
+
+
 def _remedy(learned: Any) -> str:
     """What to pass instead of something that is no estimate."""
+    if isinstance(learned, (Mapping, list, tuple)) and not learned:
+        return "it is empty: of a model that keeps its weights as plain tensors, pass (model.w, model.b)"
     if isinstance(learned, Mapping) and any(name in learned for name in ("w", "coef_")):
         return "b is missing: pass {'w': w, 'b': b}, with b=0 if there is no intercept"
-    if hasattr(learned, "shape") or (isinstance(learned, (list, tuple)) and np.ndim(learned) == 1):
+    if hasattr(learned, "shape") or (isinstance(learned, (list, tuple)) and _ndim(learned) == 1):
         return "an intercept belongs to the weights: pass (w, b), with b=0 if there is none"
+    if isinstance(learned, (list, tuple)):
+        return (
+            f"it has {len(learned)} parts: pass (w, b); of what numpy.linalg.lstsq gives, both are in the first part, "
+            "beta, and the intercept is where the column of ones was: pass (beta[:-1], beta[-1]) if it was the last"
+        )
     return (
         "pass an Estimate, (w, b), a fitted linear model, a framework's linear layer, a model with one such layer, or "
         "its dict of parameters"

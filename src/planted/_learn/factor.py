@@ -9,16 +9,23 @@ et al., "Communication-optimal parallel and sequential QR and LU factorizations"
 QR).
 """
 
-from collections.abc import Iterable
+import time
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from planted._input import length
 from planted._learn.estimate import Estimate, Float64s
 from planted._learn.sample import blocks, features_of, sample_of
+from planted._types import Batch
 from planted.errors import InvalidValueError
 
+MANY: Final = 1 << 34  # values that take minutes to read: whoever asks for more is told
+TIMED: Final = 4  # blocks by which the time of all is estimated
+PART: Final = 1 << 26  # values that take a second
 FEW: Final = 64  # parameters for which SciPy's solver for triangles costs more than it saves: threads, and its import
 
 
@@ -42,8 +49,10 @@ class Factor:
         return np.asarray(np.sqrt(np.sum(inverse * inverse, axis=1)))
 
     def length(self, beta: Float64s) -> float:
-        """``|R beta|``: how far `beta` moves the fitted responses, in their units."""
-        return float(np.linalg.norm(self.R @ beta))
+        """``|R beta|``: how far `beta` moves the fitted responses, in their units; also where squares overflow."""
+        _, exponent = np.frexp(np.abs(beta).max())
+        unit = 2.0 ** max(int(exponent) - 1, 0)  # a power of two, which changes no digit
+        return float(np.linalg.norm(self.R @ (beta / unit))) * unit
 
     @property
     def response_norm(self) -> float:
@@ -98,7 +107,32 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
 def factorise(sample: Any) -> Factor:
     """The `Factor` of rows, as `sample_of` finds them."""
     features = features_of(sample)
-    return triangularise(blocks(sample, features), features)
+    parts = blocks(sample, features)
+    if length(sample) * (features + 1) > MANY:
+        parts = _told(parts, sample, features)
+    return triangularise(parts, features)
+
+
+def _told(parts: Iterator[Batch], sample: Any, features: int) -> Iterator[Batch]:
+    """The same blocks; after a few of them a warning of how long all will take."""
+    n, read, start = length(sample), 0, 0.0
+    for i, part in enumerate(parts):
+        if i == 1:  # what the first one takes, such as compiling, comes but once
+            start = time.perf_counter()
+        elif i == TIMED + 1:
+            seconds = (time.perf_counter() - start) / read * n
+            few = max(10 * (features + 1), 10 ** int(np.log10(PART / (features + 1))))
+            remedy = f"; to read a part, pass rows.split({few:_})[0]" if hasattr(sample, "split") else ""
+            warnings.warn(f"all {n:_} rows are read, which takes about {_duration(seconds)}{remedy}", stacklevel=5)
+        yield part
+        read += len(part.X) if i else 0
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}s"
+    return f"{max(seconds, 2):.0f} seconds"
 
 
 def least_squares(rows: Any, y: Any = None) -> Estimate:
@@ -124,6 +158,11 @@ def least_squares(rows: Any, y: Any = None) -> Estimate:
         If it is neither rows nor (X, y).
     InvalidValueError
         If shapes do not match, values are not finite, or the rows do not determine the parameters.
+
+    Warns
+    -----
+    UserWarning
+        At the start, if reading the rows takes minutes or more: how long, and how to pass a part of them.
 
     Examples
     --------

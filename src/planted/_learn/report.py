@@ -39,7 +39,10 @@ Parameter.__module__ = "planted._learn"  # in the class body, mypy takes it for 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Report:
-    """What `check` found; ``print`` it. The fields are plain numbers, `to_dict` gives them for JSON."""
+    """What `check` found; ``print`` it. It is true if the check passed, so ``assert planted.check(...)`` asserts that.
+
+    The fields are plain numbers, `to_dict` gives them for JSON.
+    """
 
     __module__ = "planted"
 
@@ -67,6 +70,10 @@ class Report:
     """Each weight and the intercept: truth, estimate, error, standard error, z."""
     advice: str
     """One sentence: what was found, and what to do if it failed."""
+
+    def __bool__(self) -> bool:
+        """The verdict: `passed`."""
+        return self.passed
 
     @property
     def noise(self) -> float:

@@ -14,7 +14,9 @@ parameters, beta_ls the least-squares fit to the rows and beta_hat the learner's
 The verdict is whether the confidence region of beta_ls, at level 1 - alpha, holds both the truth and the learner's
 estimate. So an efficient learner on honest rows fails once in 1/alpha times.
 
-A learner that is too far away has either not arrived yet, or goes round its goal: minibatches of B rows at a constant
+Where a learner that is too far away shows why, the advice says so: its weights are right in another order, it predicts
+worse than a constant, it has no intercept, or it differs from the fit in the intercept or in one factor alone.
+Otherwise it has either not arrived yet, or goes round its goal: minibatches of B rows at a constant
 learning rate lr leave a mean square distance of lr / (2 B) times the sum of the squares of X, intercept included, and
 by chance up to q / k times that (k the degrees of freedom, q their chi-square's quantile at 1 - alpha). So the distance
 says how large lr / B must be at least to be the reason. Where that is too large for any usual learner, there is no
@@ -25,12 +27,13 @@ as approximate Bayesian inference", 2017, section 3 (for batches drawn at random
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from planted._input import real
-from planted._learn.estimate import Estimate, as_estimate
+from planted._learn.estimate import Estimate, Float64s, as_estimate
 from planted._learn.factor import Factor, factorise
 from planted._learn.report import Parameter, Report
 from planted._learn.sample import Data, rows_in
@@ -38,7 +41,8 @@ from planted._truth import LinearTruth
 from planted.errors import InvalidTypeError, InvalidValueError
 
 USUAL: Final = 0.2  # lr / B, times the squares of a row: what fewer learners exceed than forget to train
-MANY: Final = 1e4  # from here on, numbers have three digits
+EXACTLY: Final = 0.1  # standard errors: a penalty leaves the intercept where it fits the weights
+ABOUT: Final = 0.2  # of a difference may be of another kind, and it is still about one factor
 
 
 def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float | None = None) -> Report:
@@ -55,7 +59,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
         The rows that the learner saw, truth included: any `Rows`, or a loader or module of data, whose training rows
         are meant. With ``fresh=True`` each epoch read others: pass all of them. They are read once, in blocks.
     alpha
-        How often honest rows may fail, from 0 to 1.
+        How often honest rows may fail: more than 0 and less than 1.
     tolerance
         How many standard errors the learner may be from the least-squares fit; by default the radius of that fit's
         confidence region at level 1 - `alpha`, which depends on the number of parameters (4.0 for three of them).
@@ -63,7 +67,8 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     Returns
     -------
     Report
-        With ``passed``, ``statistic``, ``p_value``, ``distance``, the ``parameters`` and an ``advice``.
+        With ``passed``, ``statistic``, ``p_value``, ``distance``, the ``parameters`` and an ``advice``; true if it
+        passed, and false if not.
 
     Raises
     ------
@@ -73,6 +78,11 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     InvalidTypeError
         If the estimate or the rows cannot be read as such, or the learner is no line, such as a classifier, or holds
         more than one linear layer.
+
+    Warns
+    -----
+    UserWarning
+        At the start, if reading the rows takes minutes or more: how long, and how to pass a part of them.
 
     Notes
     -----
@@ -85,9 +95,11 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     >>> rows = planted.regression(w=[2.0, -3.4], b=4.2, noise=0.01, n=2_000)
     >>> planted.check(planted.least_squares(rows), rows).passed
     True
-    >>> report = planted.check(([2.0, -3.3], 4.2), rows)
-    >>> report.passed
-    False
+    >>> report = planted.check(([-3.4, 2.0], 4.2), rows)
+    >>> bool(report), report.passed
+    (False, False)
+    >>> report.advice.partition(", ")[2]
+    'its weights those of the fit in another order: look for columns that changed places'
     """
     from scipy.special import chdtrc, chdtri
 
@@ -103,7 +115,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     if not 0 < alpha < 1:
         raise InvalidValueError(f"alpha={alpha} must lie between 0 and 1: use a rate such as alpha=0.001")
     dof = truth.w.size + 1
-    limit = float(np.sqrt(chdtri(dof, alpha)))
+    radius = limit = float(np.sqrt(chdtri(dof, alpha)))
     if tolerance is not None:
         limit = real(tolerance, "tolerance", minimum=0, remedy="use a number of standard errors, such as 1.0")
 
@@ -117,14 +129,24 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
 
     standard_errors = sigma * factor.spread()
     errors = learned.parameters - planted
+    with np.errstate(over="ignore"):  # of a learner that has diverged, z may be infinite
+        z = errors / standard_errors
     names = ["b", *(f"w[{j}]" for j in range(truth.w.size))]
     parameters = [
         Parameter(name, *map(float, numbers))
-        for name, *numbers in zip(
-            names, planted, learned.parameters, errors, standard_errors, errors / standard_errors, strict=True
-        )
+        for name, *numbers in zip(names, planted, learned.parameters, errors, standard_errors, z, strict=True)
     ]
     honest, converged = p_value >= alpha, distance <= limit
+    if honest and converged:
+        advice = "the learner found the planted parameters, as nearly as these rows can show them"
+    elif honest:
+        b_known = abs(float(fit[0])) > radius * float(standard_errors[0])
+        advice = Miss(learned.parameters, fit, factor, sigma, limit, alpha, b_known).advice()
+    else:
+        advice = (
+            f"the least-squares fit itself is further from the truth than chance allows (p = {p_value:.1g}): check "
+            "that the rows are unchanged and belong to this truth, and whether another seed passes"
+        )
     return Report(
         passed=honest and converged,
         statistic=statistic,
@@ -137,7 +159,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
         rows=factor.n,
         fit=Estimate(fit[1:], float(fit[0])),
         parameters=(*parameters[1:], parameters[0]),
-        advice=_advice(honest, converged, p_value, distance, factor, alpha),
+        advice=advice,
     )
 
 
@@ -149,16 +171,13 @@ def _sample(estimate: Any, data: Any) -> Any:
     kind = type(data).__name__
     first = None if isinstance(estimate, (tuple, list)) else rows_in(estimate)
     if first is not None and getattr(first, "truth", None) is not None:
-        raise InvalidTypeError(f"check takes the learner first, then its rows: planted.check({_short(data)}, rows)")
+        swapped = f"{type(estimate).__name__} and {'(w, b)' if isinstance(data, (tuple, list)) else kind}"
+        raise InvalidTypeError(f"check takes the learner first, then its rows, check(learner, rows): swap {swapped}")
     raise InvalidTypeError(
-        f"{kind} has no truth to check against: pass the rows themselves, as planted.regression(...) made them, or a "
-        "loader of them, and not their arrays"
+        f"{kind} has no truth to check against: pass the rows themselves, as planted.regression(...) made them, a "
+        "loader of those, or the module of data, planted.check(model, data); neither arrays and tensors nor loaders of "
+        "them know their truth"
     )
-
-
-def _short(thing: Any) -> str:
-    """How someone may have written it."""
-    return "(w, b)" if isinstance(thing, (tuple, list)) else type(thing).__name__.lower()
 
 
 def _count(number: int, noun: str) -> str:
@@ -185,21 +204,77 @@ def _least_rate(distance: float, factor: Factor, alpha: float) -> float | None:
     return 2 * typical**2 * factor.n / float(np.sum(factor.R**2))
 
 
-def _advice(honest: bool, converged: bool, p_value: float, distance: float, factor: Factor, alpha: float) -> str:
-    if honest and converged:
-        return "the learner found the planted parameters, as nearly as these rows can show them"
-    if not honest:
-        return (
-            f"the least-squares fit itself is further from the truth than chance allows (p = {p_value:.1g}): check "
-            "that the rows are unchanged and belong to this truth, and whether another seed passes"
-        )
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A learner that is too far from the fit, to be told why."""
+
+    learned: Float64s  # the intercept first, as in the fit
+    fit: Float64s
+    factor: Factor
+    sigma: float
+    limit: float
+    alpha: float
+    b_known: bool  # whether the fit's intercept is certainly not 0
+
+    def advice(self) -> str:
+        """What is certain comes first; what else may be the reason, after it."""
+        distance = self._distance(self.learned)
+        off = f"the learner is {distance:.4g} standard errors from the least-squares fit"
+        rate = _least_rate(distance, self.factor, self.alpha)
+        if self._distance(self._in_order()) <= self.limit:
+            return f"{off}, its weights those of the fit in another order: look for columns that changed places"
+        if rate is None and distance > self._distance(np.zeros_like(self.fit)):
+            return (
+                f"{off}; it predicts these rows worse than a constant, 0 for all of them: if it was trained, lower the "
+                "learning rate; and look for a wrong order or sign of the weights"
+            )
+        b, *w = self.learned
+        if b == 0 and any(w) and self.b_known:
+            return (
+                f"{off}; it has no intercept (b is 0, that of the fit {self.fit[0]:.4g}): fit one, with bias=True, "
+                "fit_intercept=True or add_constant(X)"
+            )
+        constant, *rest = self.factor.R @ (self.learned - self.fit)
+        if rate is None and np.linalg.norm(rest) <= self.limit * self.sigma:
+            return (
+                f"{off}, and its intercept alone is off by {b - self.fit[0]:.2g}: give back to it what was taken from "
+                "X or y before training, such as a mean; if nothing was, train longer"
+            )
+        if abs(constant) <= EXACTLY * self.sigma and (share := self._share(np.array(rest))) is not None:
+            off += (
+                f"; its weights are about {share:.3g} times those of the fit: a penalty shrinks the weights, so fit "
+                "without one; if there is none"
+            )
+            return f"{off}, {_not_arrived(rate)}"
+        return f"{off}: {_not_arrived(rate)}"
+
+    def _distance(self, beta: Float64s) -> float:
+        return self.factor.length(beta - self.fit) / self.sigma
+
+    def _in_order(self) -> Float64s:
+        """The learner's weights in the order of the fit's, by size."""
+        beta = self.learned.copy()
+        beta[1 + np.argsort(self.fit[1:])] = np.sort(self.learned[1:])
+        return beta
+
+    def _share(self, rest: Float64s) -> float | None:
+        """How much of the fit's weights is left, if all are smaller by about one factor; None if not.
+
+        `rest` is how far the learner's responses are from the fit's, the mean apart.
+        """
+        weights = self.factor.R[1:, 1:] @ self.fit[1:]
+        share = 1 + float(rest @ weights) / (float(weights @ weights) or 1.0)
+        other = rest - (share - 1) * weights
+        return share if 0 < share < 1 and np.linalg.norm(other) <= ABOUT * np.linalg.norm(rest) else None
+
+
+def _not_arrived(rate: float | None) -> str:
+    """What to do where nothing else is known; `rate` is that of `_least_rate`."""
     rows = "look for rows that are skipped, repeated or mixed up"
-    off = f"{distance:.1f}" if distance < MANY else f"{distance:.3g}"
-    off = f"the learner is {off} standard errors from the least-squares fit: train longer"
-    if (rate := _least_rate(distance, factor, alpha)) is None:
-        return f"{off}; if that does not help, lower the learning rate, and {rows}"
+    if rate is None:
+        return f"train longer; if that does not help, lower the learning rate, and {rows}"
     return (
-        f"{off}; or, if its loss no longer falls, lower the learning rate or average its last weights, since "
+        "train longer; or, if its loss no longer falls, lower the learning rate or average its last weights, since "
         f"minibatches at a constant rate come no nearer where lr / batch_size is about {rate:.1g} or more; if neither "
         f"helps, {rows}"
     )
