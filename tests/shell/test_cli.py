@@ -290,3 +290,14 @@ def test_a_closed_pipe_ends_quietly():
     done = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["row", "x0", "x1", "y"]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_estimate_is_checked_against_the_rows_of_its_dtype(shell, dtype):
+    """They are other rows: the exact fit of one kind is some standard errors from that of the other."""
+    rows = planted.regression(w=[2.0, -3.4], b=4.2, noise=0.5, n=50, dtype=dtype)
+    fit = planted.least_squares(rows)
+    words = ["check", *map(repr, [*fit.w.tolist(), fit.b]), "--rows", "50", "--noise", "0.5", "--json"]
+    distances = {kind: json.loads(shell(*words, "--dtype", kind)[1])["distance"] for kind in ("float32", "float64")}
+    assert distances.pop(dtype) < 1e-6
+    assert min(distances.values()) > 0.1

@@ -233,6 +233,7 @@ def head(count: int, start: int, style: str, **source: Any) -> int:
 @rows_options
 @click.option("--alpha", type=NUMBER, default=0.001, show_default=True, help="How often honest rows may fail.")
 @click.option("--tolerance", type=NUMBER, help="Standard errors that the learner may be from the least-squares fit.")
+@dtype
 @as_json
 @click.argument("estimate", nargs=-1, required=True, metavar="W... B | FILE.json")
 def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_json: bool, **source: Any) -> int:
@@ -240,8 +241,8 @@ def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_j
 
     It is given as numbers, the weights and then the intercept; or as a JSON file {"w": [...], "b": ...}.
 
-    Which rows: those of --weights (or --features), --intercept, --noise, --rows and --seed; give what the learner has
-    read, for it is judged by what these very rows can show.
+    Which rows: those of --weights (or --features), --intercept, --noise, --rows, --seed and --dtype; give what the
+    learner has read, for it is judged by what these very rows can show.
 
     Or those of --rows-from, a folder, which knows its truth.
 
