@@ -29,7 +29,7 @@ def test_planted_passes_its_own_audit(n, features, size, dtype, shuffle, index):
     assert report.epochs[0].rows == n
     assert report.epochs[0].batches == len(loader)
     shuffled = "like a full shuffle" if n > 128 else "too few rows to tell"
-    assert report.mixing == ("in order" if n < 2 or not shuffle else shuffled)
+    assert report.mixing == ("in order" if n == 1 or (n and not shuffle) else shuffled)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 7])
@@ -147,3 +147,34 @@ def test_rows_are_as_many_as_their_length():
     table = Table(np.arange(20.0).reshape(10, 2), np.arange(10.0))
     table.n = 3
     assert audit([table.take(slice(10))], table).rows == 10
+
+
+def test_rows_that_are_shown_are_followed_by_others_only_if_there_are_any():
+    rows = planted.regression([2.0], 4.2, n=100, seed=714)
+
+    def again(*numbers):
+        return [(rows[:][0][at], rows[:][1][at]) for at in (np.arange(100), np.array(numbers))]
+
+    text = str(planted.audit(lambda epoch: again(7, 89), rows, epochs=2))
+    assert "doubled:     4 rows: 7, 89\n" in text
+    assert "doubled:     4 rows: 7, 89, 12, 13\n" in str(
+        planted.audit(lambda epoch: again(*[(7, 89), (12, 13)][epoch]), rows, epochs=2)
+    )
+    assert "doubled:     2 rows: 7\n" in str(planted.audit(again(7, 7), rows))
+    assert "doubled:     6 rows: 0, 1, 2, 3, 4, ...\n" in str(planted.audit(again(*range(6)), rows))
+
+
+def test_no_rows_have_no_order():
+    rows = planted.regression([2.0], 4.2, n=100, seed=714)
+    assert planted.audit([], rows).mixing == "too few rows to tell"
+    assert planted.audit([rows[:]], rows).mixing == "in order"
+
+
+def test_foreign_rows_in_the_place_of_missing_ones_are_one_fault():
+    rows = planted.regression([2.0], 4.2, n=100, seed=714)
+    X, y = rows[:]
+    rng = np.random.default_rng(0)
+    (failure,) = planted.audit([(rng.random((100, 1)), rng.random(100))], rows).failures
+    assert failure.startswith("100 rows are foreign, and as many are missing: check whether the loader mixes")
+    failures = planted.audit([(X[:50], y[:50]), (X[:2] + 7, y[:2] + np.pi)], rows).failures
+    assert [failure.partition(":")[0] for failure in failures] == ["50 rows are missing", "2 rows are foreign"]

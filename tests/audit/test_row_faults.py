@@ -88,9 +88,10 @@ def test_a_fault_is_found_and_named(fault, index):
     report = audit(stream.batches(index), ROWS)
     assert found(report) == expected
     assert not report.passed
-    assert len(report.failures) == len(expected)
+    one_for_two = expected.get("foreign") == expected.get("missing") is not None  # of which one is the cause
+    assert len(report.failures) == len(expected) - one_for_two
     for kind in expected:
-        assert sum(f" {kind}: " in failure for failure in report.failures) == 1
+        assert sum(f" {kind}" in failure for failure in report.failures) == 1
 
 
 @settings(max_examples=60)

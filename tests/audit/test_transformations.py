@@ -69,8 +69,8 @@ CHANGES = {  # what is done, and what an audit says
     "clipped": (lambda X, y: (np.clip(X, -1.5, 1.5), y), ["X was clipped to [-1.5, 1.5]"]),
     "positive": (lambda X, y: (np.maximum(X, 0), y), ["X was clipped to at least 0"]),
     "at most 2": (lambda X, y: (np.minimum(X, 2), y), ["X was clipped to at most 2"]),
-    "zero": (lambda X, y: (X * [1, 0, 1], y), ["X[1] was replaced by 0 in every row"]),
-    "no number": (lambda X, y: (X * [1, np.nan, 1], y), ["X[1] was replaced by nan in every row"]),
+    "zero": (lambda X, y: (X * [1, 0, 1], y), ["X[1] was replaced by 0"]),
+    "no number": (lambda X, y: (X * [1, np.nan, 1], y), ["X[1] was replaced by nan"]),
     "permuted and standardised": (
         lambda X, y: (standardised(X)[:, [2, 0, 1]], standardised(y)),
         [PERMUTED, f"all values were standardised {MEAN_0}"],
@@ -231,3 +231,23 @@ def test_the_report_keeps_it():
     assert json.loads(json.dumps(report.to_dict()))["transformation"] == ["y was negated"]
     again = pickle.loads(pickle.dumps(report))
     assert again.transformation == report.transformation == report.epochs[0].transformation
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("responses_too", [False, True])
+def test_accidents_among_many_changed_values_name_no_other_row(seed, responses_too):
+    """Of 10_007 standardised float32s some are values of other rows, and some responses are those of two rows."""
+    rows = planted.regression(w=[2.0, -3.4], b=4.2, noise=0.01, n=10_007, seed=seed)
+
+    def standardised():
+        for X, y in planted.Loader(rows, batch_size=32):
+            yield (X - X.mean(0)) / X.std(0), (y - y.mean()) / y.std() if responses_too else y
+
+    report = planted.audit(standardised(), rows)
+    if responses_too:
+        assert (report.foreign.count, report.altered.count) == (rows.n, 0)
+        (failure,) = report.failures
+        assert failure.startswith("10_007 rows are foreign, and as many are missing")
+    else:
+        assert (report.missing.count, report.doubled.count, report.altered.count) == (0, 0, rows.n)
+        assert report.transformation[0].startswith("X was standardised batch by batch")

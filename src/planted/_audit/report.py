@@ -33,7 +33,7 @@ class RowFault:
         """The count, and some of the rows."""
         detail = f" ({self.detail})" if self.detail else ""
         shown = ", ".join(map(str, self.first[:SHOWN]))
-        more = ", ..." if self.count > len(self.first[:SHOWN]) else ""
+        more = ", ..." if len(self.first) > SHOWN else ""
         return rows_text(self.count) + detail + (f": {shown}{more}" if shown else "")
 
 
@@ -153,10 +153,13 @@ class Audit:
         return self.passed
 
     def _total(self, kind: str) -> RowFault:
-        """The fault of this kind, summed over the epochs; rows and detail are those of the first that has it."""
+        """The fault of this kind, summed over the epochs; detail and notes are those of the first that has it."""
         found = [fault for epoch in self.epochs for fault in epoch.faults if fault.kind == kind]
-        count = sum(fault.count for fault in found)
-        return replace(found[0], count=count) if found else RowFault(kind)
+        if not found:
+            return RowFault(kind)
+        rows = tuple(dict.fromkeys(row for fault in found for row in fault.first))  # the same ones perhaps in each
+        first = rows[: max(SHOWN + 1, len(found[0].first))]
+        return replace(found[0], count=sum(fault.count for fault in found), first=first)
 
     @property
     def missing(self) -> RowFault:
@@ -206,7 +209,8 @@ class Audit:
     @property
     def mixing(self) -> str:
         """In words: ``"in order"``, ``"like a full shuffle"``, ``"partly shuffled"`` or ``"too few rows to tell"``."""
-        if all(epoch.in_order for epoch in self.epochs):
+        known = sum(epoch.rows - epoch.fault("foreign").count for epoch in self.epochs)
+        if known and all(epoch.in_order for epoch in self.epochs):
             return "in order"
         if not self.order:
             return "too few rows to tell"

@@ -32,7 +32,7 @@ def failures(
     found = [
         *_missing(n, epochs, ranks, drop_last=drop_last),
         *_doubled(epochs, ranks),
-        *(f"{_count_text(epochs, kind)} {kind}: {_remedy(epochs, kind)}" for kind in REMEDIES if _count(epochs, kind)),
+        *(f"{_count_text(epochs, kind)} {_named(epochs, kind)}" for kind in REMEDIES if _count(epochs, kind)),
     ]
     if any(epoch.endless for epoch in epochs):
         found.append("an epoch did not end, and reading was stopped: let the loader end when each row has come once")
@@ -55,6 +55,20 @@ def failures(
     return tuple(found)
 
 
+def _in_place_of_missing(epochs: Sequence[Epoch]) -> bool:
+    """Whether about as many rows are foreign as are missing, so that the one is the cause of the other."""
+    foreign, missing = _count(epochs, "foreign"), _count(epochs, "missing")
+    return foreign > 0 and abs(foreign - missing) <= MANY * foreign
+
+
+def _named(epochs: Sequence[Epoch], kind: str) -> str:
+    """The kind of a fault, with what to do about it."""
+    if kind == "foreign" and _in_place_of_missing(epochs):
+        as_many = "as many" if _count(epochs, "foreign") == _count(epochs, "missing") else "about as many"
+        return f"{kind}, and {as_many} are missing: {_remedy(epochs, kind)}"
+    return f"{kind}: {_remedy(epochs, kind)}"
+
+
 def _remedy(epochs: Sequence[Epoch], kind: str) -> str:
     done = next((epoch.transformation for epoch in epochs if epoch.transformation), ())
     if kind == "altered" and done:
@@ -64,7 +78,7 @@ def _remedy(epochs: Sequence[Epoch], kind: str) -> str:
 
 def _missing(n: int, epochs: Sequence[Epoch], ranks: Sequence[Rank], *, drop_last: bool) -> Iterator[str]:
     missing = _count(epochs, "missing")
-    if not missing:
+    if not missing or _in_place_of_missing(epochs):
         return
     less_than_a_batch = all(epoch.complete and epoch.fault("missing").count < epoch.batch for epoch in epochs)
     if less_than_a_batch and drop_last:

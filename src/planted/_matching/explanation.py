@@ -34,7 +34,8 @@ KEPT_VALUES: Final = 1 << 21  # values of wrong rows that are kept in memory; fu
 ROWS_PER_VALUE: Final = 32  # a column in which more rows share each value on average is not searched
 MOST_COMPARED: Final = 1 << 23  # values of all pairs of a wrong row and a candidate; columns with more are not used
 COMPARED: Final = 1 << 16  # pairs that are compared at once
-UNLIKELY: Final = 1 / 64  # a row that fewer than so many rows would match by chance is believed
+UNLIKELY: Final = 1 / 64  # a match is believed, if fewer than so many of all wrong rows would have one by chance
+MANY: Final = 1 / 4  # of the wrong rows that the best column recognises: another one does so by more than accident
 
 Numbers = RowNumbers
 
@@ -83,11 +84,11 @@ def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation
     """Say what happened to each wrong row; `arrived` tells which of the expected rows came unchanged."""
     bits, numbers = np.concatenate(wrong.bits), np.concatenate(wrong.numbers)
     count = len(bits)
-    pairs = _likeliest_first(_candidates(bits, numbers, expected), numbers, arrived, expected.features)
+    pairs, tied = _likeliest_first(_candidates(bits, numbers, expected), numbers, arrived, expected.features)
     column_bits = _column_bits(expected, bits.shape[1])
 
     # the row that each was: its likeliest candidate
-    best = _first_pairs(pairs.wrong, np.ones(len(pairs.wrong), bool), count)
+    best = _one_row_each(_first_pairs(pairs.wrong, np.ones(len(pairs.wrong), bool), count), pairs, tied)
     has_its_number = pairs.rows == numbers[pairs.wrong]
     chance = np.where(has_its_number, 0.0, _by_chance(pairs.rows, pairs.equal, column_bits, arrived))
     recognised = _believed(best, chance)
@@ -268,27 +269,38 @@ def _columns(bits: Bits, features: int) -> Iterator[Bits]:
         yield hashed(bits[:, :features])
 
 
-def _likeliest_first(pairs: _Pairs, numbers: RowNumbers, arrived: Flags, features: int) -> _Pairs:
-    """Sort each wrong row's candidates.
+def _likeliest_first(pairs: _Pairs, numbers: RowNumbers, arrived: Flags, features: int) -> tuple[_Pairs, Flags]:
+    """Sort each wrong row's candidates; also tells which are as likely as the one before them.
 
-    First the row with all its values, then that of its number, then those that share most values, most features, that
-    did not arrive.
+    First the row with all its values, then that of its number, then those that share most values, most values of
+    columns that recognise many wrong rows, most features, that did not arrive.
     """
     equal = pairs.equal.sum(axis=1)
     equal_features = pairs.equal[:, :features].sum(axis=1)
+    recognise_many = pairs.equal[:, _recognising(pairs)].sum(axis=1)
     same_number = pairs.rows == numbers[pairs.wrong]
-    order = np.lexsort(  # the last key counts first
+    keys = np.stack(  # the last counts first
         (
-            pairs.rows,
             arrived[pairs.rows],
             -equal_features,
+            -recognise_many,
             -equal,
             ~same_number,
             ~pairs.equal.all(axis=1),
             pairs.wrong,
         )
     )
-    return _Pairs(pairs.wrong[order], pairs.rows[order], pairs.equal[order])
+    order = np.lexsort((pairs.rows, *keys))
+    keys = keys[:, order]
+    tied = np.append(False, (keys[:, 1:] == keys[:, :-1]).all(axis=0))[: len(order)]
+    return _Pairs(pairs.wrong[order], pairs.rows[order], pairs.equal[order]), tied
+
+
+def _recognising(pairs: _Pairs) -> Flags:
+    """The columns that recognise many wrong rows: where one does, a few equal values of another may be accidents."""
+    times = np.array([len(np.unique(pairs.wrong[equal])) for equal in pairs.equal.T])
+    many: Flags = times >= MANY * times.max(initial=0)
+    return many
 
 
 def _first_pairs(wrong: Numbers, eligible: Flags, count: int) -> Numbers:
@@ -297,6 +309,21 @@ def _first_pairs(wrong: Numbers, eligible: Flags, count: int) -> Numbers:
     backwards = np.flatnonzero(eligible)[::-1]
     first[wrong[backwards]] = backwards  # of several places, the last one written stays
     return first
+
+
+def _one_row_each(best: Numbers, pairs: _Pairs, tied: Flags) -> Numbers:
+    """Of wrong rows that may be the same rows, equally likely, the first is the first of these, the second the next."""
+    found = np.flatnonzero(best != UNKNOWN)
+    first = best[found]
+    ends = np.append(np.flatnonzero(~tied), len(tied))
+    last = ends[np.searchsorted(ends, first, side="right")] - 1
+    rows = pairs.rows[first]
+    order = np.argsort(rows, kind="stable")
+    earlier = np.empty(len(rows), np.int64)
+    earlier[order] = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])
+    chosen = best.copy()
+    chosen[found] = np.minimum(first + earlier, last)
+    return chosen
 
 
 # ---- chance ---------------------------------------------------------------------------------------------------
@@ -328,13 +355,13 @@ def _by_chance(rows: Numbers, shared: Flags, column_bits: Float64s, arrived: Fla
 def _believed(pair: Numbers, chance: Float64s) -> Flags:
     """Whether each wrong row has a pair that is more than chance: `pair` is its place in `chance`, or `UNKNOWN`.
 
-    A pair that is unlikely by itself is believed. The others are believed if there are at least twice as many of them
-    as chance would make among the wrong rows that are left.
+    A pair that is unlikely, among all wrong rows, is believed. The others are believed if there are at least twice as
+    many of them as chance would make among the wrong rows that are left.
     """
     found: Flags = pair != UNKNOWN
     of_each = np.ones(len(pair))
     of_each[found] = chance[pair[found]]
-    unlikely: Flags = found & (of_each <= UNLIKELY)
+    unlikely: Flags = found & (len(pair) * of_each <= UNLIKELY)
     others = found & ~unlikely
     if others.any() and np.count_nonzero(others) >= 2 * of_each[others].mean() * np.count_nonzero(~unlikely):
         return found

@@ -172,7 +172,7 @@ def _done(change: Change, moments: _Moments | None, n: int) -> str:
         return _linear(a, b, _Moments(*(of_all[change.source] for of_all in moments)), n)
     return {
         "negated": "negated",
-        "constant": f"replaced by {a:g} in every row",
+        "constant": f"replaced by {a:g}",
         "decimals": f"rounded to {a:.0f} decimal{'' if a == 1 else 's'}" if a else "rounded to whole numbers",
         "cut": "cut to whole numbers, as astype(int) does",
         "clipped": f"clipped to {_bounds(a, b)}",
