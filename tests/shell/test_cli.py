@@ -1,6 +1,7 @@
 """The shell: what it prints, draws and returns, and how it fails."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -290,6 +291,17 @@ def test_a_closed_pipe_ends_quietly():
     done = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["row", "x0", "x1", "y"]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", ["check 2 -3.4 4.2", "check --json 2 -3.4 4.2", "head --rows 1e5 --count 1e5"])
+def test_a_reader_that_has_gone_is_no_failed_check(words):
+    """Status 1 would say so; shells say 141 for a broken pipe."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        command = [sys.executable, "-m", "planted", *words.split()]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -36,6 +36,7 @@ from planted._shell.words import in_shell_words, of_the_system
 from planted._types import Framework
 from planted.errors import InvalidValueError, PlantedError
 
+BROKEN_PIPE: Final = 141  # 128 + SIGPIPE, as shells have it
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
 
 
@@ -303,6 +304,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(f"there is not enough memory ({error}): use fewer rows or features", 2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
+    except SystemExit:  # click's for a pipe whose reader has gone; its status, 1, would say that the check failed
+        sys.exit(BROKEN_PIPE)
     else:
         sys.exit(status if isinstance(status, int) else 0)
 
