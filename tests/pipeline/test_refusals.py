@@ -229,4 +229,50 @@ def test_a_stream_is_no_list_and_no_array():
         assert not hasattr(stream, "shape")
         with pytest.raises(AttributeError, match=r"object has no attribute 'batches'"):
             stream.batches  # noqa: B018
+        assert not hasattr(stream, "dataset")
+        with pytest.raises(AttributeError, match=r"no attribute 'dataset': use the rows themselves, loader.rows"):
+            stream.dataset  # noqa: B018
         assert len(list(stream)) == len(stream) == 3
+
+
+def test_the_words_of_other_libraries_are_answered_with_those_of_this_one():
+    with pytest.raises(AttributeError, match=r"no attribute 'shuffle': use buffered_shuffle\(size\)"):
+        Pipeline(range(5)).shuffle(100)
+    with pytest.raises(AttributeError) as error:
+        Pipeline(range(5)).prefech(2)
+    assert (error.value.name, type(error.value.obj)) == ("prefech", Pipeline)  # by which Python says what was meant
+
+
+@pytest.mark.parametrize("step", ["map", "filter"])
+def test_a_function_of_another_number_of_arguments_is_told_which_it_gets(step):
+    rows = planted.rows(TRUTH, 10)
+    for stream, f, gets in (
+        (planted.Loader(rows, 4), lambda batch: batch, r"the 2 parts.*use STEP\(lambda X, y: ...\)"),
+        (planted.Loader(rows, 4, with_index=True), lambda X, y: X, r"the 3 parts.*\(lambda X, y, index: ...\)"),
+        (
+            Pipeline(rows),
+            lambda row: True,
+            r"<lambda>.*2 were given; it gets the 2 parts of an item as",
+        ),
+        (Pipeline([(1, 2, 3, 4)]), lambda row: True, r"\(lambda \*fields: ...\)"),
+        (Pipeline([[1, 2]]), lambda x, y: True, r"missing 1 .*'y'; it gets an item, of type list, as one argument"),
+    ):
+        with pytest.raises(InvalidTypeError, match=gets.replace("STEP", step)):
+            list(getattr(stream, step)(f))
+
+
+def test_a_type_error_inside_a_function_arrives_as_it_was_raised():
+    def nothing():
+        pass
+
+    def inner(x):
+        return nothing(x)
+
+    for f, message in (
+        (inner, "takes 0 positional arguments but 1 was given$"),
+        (len, r"object of type 'int' has no len\(\)$"),
+        (lambda x: x + "", "unsupported operand"),
+    ):
+        with pytest.raises(TypeError, match=message) as error:
+            list(Pipeline([3]).map(f))
+        assert type(error.value) is TypeError

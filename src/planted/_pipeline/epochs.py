@@ -5,12 +5,22 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn
 
 from planted._input import integer
 from planted._pipeline.stages import Position, short
 from planted._types import Item
 from planted.errors import InvalidTypeError
+
+ELSEWHERE: Final = {  # what other libraries' streams have, and where it is here
+    "shuffle": "buffered_shuffle(size), or the shuffle=True of a planted.Loader, which mixes all rows",
+    "cache": "rows.materialize(), which keeps computed rows in memory",
+    "dataset": "the rows themselves, loader.rows",
+    "collate_fn": "map(f), with a function of a whole batch",
+    "apply": "map(f)",
+    "skip": "read(epoch, k), which begins at item or batch k",
+    "unbatch": "planted.Pipeline(rows), which gives one row after another",
+}
 
 _locks: dict[int, threading.RLock] = {}  # one a process: none of a parent's is held in a fork
 
@@ -86,9 +96,12 @@ class Epochs(ABC, Generic[Item]):
 
         def __getattr__(self, name: str) -> Any:
             """What arrays have and this lacks: Keras takes what has `__array__` for one, and asks for its shape."""
-            raise AttributeError(
-                self._no_array() if name == "shape" else f"{type(self).__name__!r} object has no attribute {name!r}"
-            )
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "shape":
+                message = self._no_array()
+            elif name in ELSEWHERE:
+                message += f": use {ELSEWHERE[name]}"
+            raise AttributeError(message, name=name, obj=self)
 
     def _no_array(self) -> str:
         kind = type(self).__name__

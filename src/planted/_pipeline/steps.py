@@ -5,6 +5,7 @@ with the items. So what a step holds (a pass, a count, a batch half full) is kno
 delivered item.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
@@ -62,7 +63,7 @@ class Map(Step):
     def open(self, epoch: int, position: Position) -> Items:
         batches = any(stage.makes_batches for stage in self.upstream.chain())
         for item, at in self.upstream.open(epoch, position):
-            result = _called(self.f, item)
+            result = _called(self.step, self.f, item)
             if batches:
                 self._check(item, result)
             yield result, at
@@ -93,7 +94,7 @@ class Filter(Step):
                 yield item, at
 
     def _holds(self, item: Any) -> bool:
-        answer = _called(self.predicate, item)
+        answer = _called(self.step, self.predicate, item)
         if isinstance(answer, (bool, int, float)):
             return bool(answer)
         if not hasattr(answer, "shape"):
@@ -220,9 +221,33 @@ class BatchStep(Step):
 # ---- how it is done -------------------------------------------------------------------------------------------
 
 
-def _called(f: Callable[..., Any], item: Any) -> Any:
+def _called(step: str, f: Callable[..., Any], item: Any) -> Any:
     """The user's function of an item: of the fields of a tuple, of anything else as a whole."""
-    return f(*item) if isinstance(item, tuple) else f(item)
+    try:
+        return f(*item) if isinstance(item, tuple) else f(item)
+    except TypeError as error:
+        called = error.__traceback__ is not None and error.__traceback__.tb_next is not None  # and raised it then
+        if called or _fits(f, item):
+            raise
+        if isinstance(item, tuple):
+            names = ", ".join(("X", "y", "index")[: len(item)] if len(item) <= 3 else ["*fields"])
+            gets = f"the {len(item)} parts of an item as so many arguments: use {step}(lambda {names}: ...)"
+        else:
+            gets = f"an item, of type {type(item).__name__}, as one argument: use {step}(lambda item: ...)"
+        raise InvalidTypeError(f"{step}({name_of(f)}): {error}; it gets {gets}") from None
+
+
+def _fits(f: Callable[..., Any], item: Any) -> bool:
+    """Whether a function takes the arguments that an item makes, as far as that can be known."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):  # of what is not written in Python
+        return True
+    try:
+        signature.bind(*(item if isinstance(item, tuple) else (item,)))
+    except TypeError:
+        return False
+    return True
 
 
 def _row_counts(item: Any) -> Iterator[int]:

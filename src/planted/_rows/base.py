@@ -209,9 +209,20 @@ class BaseRows(ABC):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         """No array: rows are features and responses."""
-        raise InvalidTypeError(
+        raise InvalidTypeError(self._no_array())
+
+    if not TYPE_CHECKING:  # or checkers would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            """What arrays have and this lacks: Keras takes what has `__array__` for one, and asks for its shape."""
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(self._no_array() if name == "shape" else message, name=name, obj=self)
+
+    def _no_array(self) -> str:
+        return (
             f"{self!r} are no single array: use rows.X, of shape (rows, features), and rows.y, of shape (rows, 1), "
-            "np.hstack(rows[:]) for both in one, or rows.to_pandas() for a table"
+            "as in Keras's model.fit(rows.X, rows.y), np.hstack(rows[:]) for both in one, or rows.to_pandas() for a "
+            "table"
         )
 
     def __eq__(self, other: object) -> bool:
