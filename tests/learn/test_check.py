@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import planted
-from planted.errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError, TooLargeError
 
 ROWS = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=2_000, seed=714)
 FIT = planted.least_squares(ROWS)
@@ -219,6 +219,30 @@ def test_without_noise_the_rounding_is_the_yardstick(dtype):
     assert not planted.check(off, rows).passed
 
 
+@pytest.mark.parametrize("noise", [0, 1e-6])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_fits_in_the_dtype_of_the_rows_pass_without_noise(dtype, noise):
+    """Those of LAPACK and of the normal equations; an error of a few units in the last place more is caught.
+
+    With a noise of 1e-6, one honest fit in 1 000 fails: none of these.
+    """
+    eps = np.finfo(dtype).eps
+    for seed in range(20):
+        rows = planted.regression([2.0, -3.4, 0.7], 4.2, noise=noise, n=1000, seed=seed, dtype=dtype)
+        A = np.column_stack([np.ones(1000, dtype), rows.X])
+        exact = np.linalg.lstsq(A, rows.y[:, 0])[0], np.linalg.solve(A.T @ A, A.T @ rows.y[:, 0])
+        for beta in exact:
+            assert beta.dtype == dtype
+            assert planted.check((beta[1:], beta[0]), rows).passed
+        if noise == 0:
+            off = planted.Estimate([2.0 + 100 * eps * 5.9, -3.4, 0.7], 4.2)  # 5.9 is the length of all parameters
+            assert not planted.check(off, rows).passed
+
+
+def test_rounding_is_no_yardstick_where_there_is_noise():
+    assert planted.check(FIT, ROWS).tolerance == pytest.approx(np.sqrt(stats.chi2.isf(0.001, len(FIT.w) + 1)))
+
+
 def test_the_rounding_of_float32_responses_has_its_own_size():
     """Where each y lies just above 1, rounding moves it by a uniform error of one float32 epsilon from end to end.
 
@@ -297,6 +321,34 @@ def test_it_takes_torch_linear_layers(torch):
 def test_bad_estimates_are_refused(estimate, error, message):
     with pytest.raises(error, match=message):
         planted.check(estimate, ROWS)
+
+
+def test_a_batch_is_told_how_to_keep_its_truth():
+    with pytest.raises(InvalidTypeError, match=r"for rows\[:100\], .* rows.split\(100\)\[0\]"):
+        planted.check(FIT, ROWS[:100])
+    assert planted.check(planted.least_squares(ROWS.split(100)[0]), ROWS.split(100)[0]).rows == 100
+
+
+def test_a_tolerance_below_rounding_is_told_so():
+    almost = planted.Estimate(FIT.w * (1 + 1e-15), FIT.b)
+    assert "rounding alone: use a tolerance such as 1.0, or none" in planted.check(almost, ROWS, tolerance=0).advice
+    assert "train longer" in planted.check(([2.0, -3.3], 4.2), ROWS, tolerance=0).advice
+
+
+def test_numbers_whose_squares_overflow_are_refused():
+    rows = planted.regression([1e300, 1e-300], noise=0.1, n=100, dtype="float64")
+    with pytest.raises(InvalidValueError, match="whose squares overflow: scale them"):
+        planted.least_squares(rows)
+
+
+def test_many_features_are_refused_before_any_work_for_their_square(monkeypatch):
+    from planted._machine import capacity
+
+    monkeypatch.setattr(capacity, "capacity", lambda: 1 << 30)
+    rows = planted.regression(np.ones(10_000), n=50_000)
+    for data in (rows, planted.Loader(rows, 256)):
+        with pytest.raises(TooLargeError, match="fit of 10_000 features, which works on a square of them"):
+            planted.check((np.ones(10_000), 0.0), data)
 
 
 def test_bad_settings_are_refused():

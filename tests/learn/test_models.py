@@ -70,7 +70,7 @@ def test_numbered_names_put_the_columns_into_order(names, places):
     assert (found if found is None else found.tolist()) == places
 
 
-@pytest.mark.parametrize("names", [["x3", "x0", "x1"], ["x5", "x2"], ["x1", "x1"], ["f2", "f1"], ["lag5", "lag1"]])
+@pytest.mark.parametrize("names", [["x5", "x2"], ["x1", "x1"], ["f2", "f1"], ["lag5", "lag1"]])
 def test_numbers_in_another_order_that_name_no_columns_of_ours_are_refused(names):
     with pytest.raises(InvalidValueError, match=f"columns are {names[0]}, .* is not clear: name them x0 to x"):
         order(names)
@@ -101,7 +101,7 @@ def test_formulas_in_any_order(table):
     assert_right(smf.glm("y ~ x1 + x2 + x0", frame).fit())
     assert planted.check(smf.ols("y ~ x2 + x0 + x1 - 1", frame).fit(), ROWS).parameters[-1].estimate == 0
     for formula, term in (("np.exp(x0) + x1 + x2", r"np\.exp\(x0\)"), ("x0 + x1 + x0:x1", "x0:x1")):
-        with pytest.raises(InvalidTypeError, match=f"OLS was fitted to {term}, which is none of the rows' features"):
+        with pytest.raises(InvalidTypeError, match=f"OLS has a weight for {term}, which is none of the rows' features"):
             planted.check(smf.ols(f"y ~ {formula}", frame).fit(), ROWS)
 
 
@@ -209,5 +209,107 @@ def test_models_without_a_fit_or_with_several_outputs(sklearn):
     both = np.column_stack([Y, Y])
     with pytest.raises(InvalidValueError, match="of the several outputs of LinearRegression pass one"):
         planted.check(model.fit(X, both), ROWS)
-    with pytest.raises(InvalidValueError, match="Pipeline predicts 2 numbers for a row: of its several outputs pass"):
+    with pytest.raises(InvalidValueError, match="Pipeline predicts 2 numbers for a row, and check judges one: fit"):
         planted.check(pipeline.fit(X, both), ROWS)
+
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_keeps_the_order_that_names_give(pd):
+    for w in (pd.Series({"x2": 0.5, "x0": 2.0, "x1": -3.4}), {"x2": 0.5, "x0": 2.0, "x1": -3.4}):
+        assert planted.Estimate(w, 4.2).w.tolist() == [2.0, -3.4, 0.5]
+        assert planted.check((w, 4.2), ROWS).parameters[0].estimate == 2.0
+    assert planted.Estimate(pd.Series({"size": 0.5, "age": 2.0}), 4.2).w.tolist() == [0.5, 2.0]
+    with pytest.raises(InvalidValueError, match=r"columns are x2, x0, and x1 is missing: fit all"):
+        planted.Estimate(pd.Series({"x2": 0.5, "x0": 2.0}), 4.2)
+    w, b = planted.least_squares(ROWS)
+    assert planted.check((w, b), ROWS).distance == 0
+
+
+@pytest.mark.usefixtures("sm")
+def test_names_in_quotes_are_names(table):
+    import statsmodels.formula.api as smf
+
+    frame = table("x0", "x1", "x2").assign(y=Y)
+    results = smf.ols("y ~ Q('x2') + x0 + Q(\"x1\")", frame).fit()
+    for learned in (results, results.params, (results.params[1:], results.params["Intercept"])):
+        assert_right(learned)
+    assert_right(planted.Estimate(results.params[1:], results.params["Intercept"]))
+
+
+@pytest.mark.usefixtures("sm")
+@pytest.mark.parametrize(
+    "formula", ["I(x0**2) + x1 + x2", "np.exp(x1) + x0 + x2", "x0:x1 + x0 + x2", "C(x0 > 0) + x1 + x2"]
+)
+def test_parameters_of_other_things_than_columns_are_refused(table, formula):
+    import statsmodels.formula.api as smf
+
+    params = smf.ols(f"y ~ {formula}", table("x0", "x1", "x2").assign(y=Y)).fit().params
+    for learned in (params, dict(params), (params[1:], params["Intercept"])):
+        with pytest.raises(InvalidTypeError, match=r"has a weight for .*, which is none of the rows' features"):
+            planted.check(learned, ROWS)
+    with pytest.raises(InvalidTypeError, match=r"w has a weight for"):
+        planted.Estimate(params[1:], 4.2)
+
+
+def test_the_first_missing_number_is_named():
+    for names, missing in ((["x3", "x0", "x1"], "x2"), (["X_4", "X_1", "X_2"], "X_3"), ([5, 0], "1")):
+        with pytest.raises(InvalidValueError, match=f"columns are {names[0]}, .*, and {missing} is missing: fit all"):
+            order(names)
+
+
+@pytest.mark.usefixtures("sm")
+def test_a_missing_column_is_named(table):
+    import statsmodels.formula.api as smf
+
+    results = smf.ols("y ~ x2 + x0", table("x0", "x1", "x2").assign(y=Y)).fit()
+    for learned in (results, results.params, {"x2": 0.5, "x0": 2.0, "const": 4.2}):
+        with pytest.raises(InvalidValueError, match="x1 is missing: fit all of the rows' columns"):
+            planted.check(learned, ROWS)
+
+
+@pytest.mark.usefixtures("sklearn")
+def test_the_response_is_no_feature(table):
+    from sklearn.linear_model import LinearRegression
+
+    frame = table("x0", "x1", "x2").assign(y=Y)
+    fit = LinearRegression().fit(frame[["x0", "x1", "y"]], frame["x2"])
+    for learned in (fit, {"x0": 1.0, "y": 2.0, "x1": 3.0, "const": 4.2}):
+        with pytest.raises(InvalidTypeError, match="y is the response, not a feature"):
+            planted.check(learned, ROWS)
+    assert order(["x", "y"]) is None
+
+
+# ---- predictions ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("sklearn")
+def test_a_pipeline_that_looks_for_its_columns_by_name_is_asked_with_names(table):
+    from sklearn.compose import ColumnTransformer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    def pipeline(*columns):
+        parts = [("scaled", StandardScaler(), ["x1"]), ("others", "passthrough", ["x0", "x2"]), *columns]
+        return make_pipeline(ColumnTransformer(parts), LinearRegression())
+
+    assert_right(pipeline().fit(table("x0", "x1", "x2"), Y))
+    assert_right(pipeline().fit(table("x2", "x0", "x1", columns=(2, 0, 1)), Y))
+    coloured = table("x0", "x1", "x2").assign(colour=np.where(Y > 4, "red", "blue"))
+    with pytest.raises(InvalidTypeError, match=r"cannot be asked .*: fit a linear model to the rows' own columns"):
+        planted.check(pipeline(("colours", OneHotEncoder(), ["colour"])).fit(coloured, Y), ROWS)
+
+
+@pytest.mark.usefixtures("sklearn")
+def test_partial_least_squares_is_a_line():
+    from sklearn.cross_decomposition import PLSRegression
+
+    assert_right(PLSRegression(3).fit(X, Y))
+
+
+def test_a_model_that_gives_no_predictions_says_why(sm, table):
+    results = sm.RecursiveLS(Y, sm.add_constant(table("x0", "x1", "x2"))).fit()
+    with pytest.raises(InvalidTypeError, match=r"its predictions \(NotImplementedError\): pass its weights"):
+        planted.check(results, ROWS)

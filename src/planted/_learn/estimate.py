@@ -1,6 +1,6 @@
 """What a learner found: an `Estimate`, also read from what the learners of other libraries leave behind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._input import floats, real, vector
-from planted._learn.columns import order
+from planted._learn.columns import order, refuse_terms
 from planted._learn.layers import layer_in, layer_of, without_weights
 from planted._learn.models import from_estimator, from_named, from_results
 from planted._types import FloatArray
@@ -23,17 +23,23 @@ DIVERGED: Final = "a learner that leaves the finite numbers has diverged; lower 
 class Estimate:
     """What a learner found: weights `w` of shape (features,) and intercept `b`, in float64.
 
-    `w` may be given as a column or a row, or, if there is one weight, as a number.
+    `w` may be given as a column or a row, or, if there is one weight, as a number. Names that number the columns, in a
+    table or a dict, put it into the rows' order. It unpacks as ``w, b = estimate``.
 
     Raises
     ------
     InvalidValueError
-        If they have other shapes, or are not finite.
+        If they have other shapes, or are not finite, or the names number other columns.
+    InvalidTypeError
+        If they hold no numbers, or the names are not those of the rows' columns alone.
 
     Examples
     --------
     >>> Estimate([2.0, -3.4], 4.2)
     Estimate(w=[2.0, -3.4], b=4.2)
+    >>> w, b = Estimate({"x1": -3.4, "x0": 2.0}, 4.2)
+    >>> w.tolist(), b
+    ([2.0, -3.4], 4.2)
     """
 
     __module__ = "planted"
@@ -42,7 +48,10 @@ class Estimate:
     b: float
 
     def __init__(self, w: Any, b: Any) -> None:
-        weights, intercept = floats(w, "w", remedy=SHAPES), floats(b, "b", remedy=SHAPES)
+        weights, intercept = floats(_values(w), "w", remedy=SHAPES), floats(b, "b", remedy=SHAPES)
+        if (names := _index(w)) is not None:
+            refuse_terms(names, "w")
+            weights = _ordered(weights, names)
         if intercept.size != 1:
             raise InvalidValueError(f"b has shape {intercept.shape}; it must be one number: {SHAPES}")
         finite = np.isfinite(weights).all() and np.isfinite(intercept).all()
@@ -56,6 +65,10 @@ class Estimate:
     def parameters(self) -> Float64s:
         """The intercept and the weights as one vector, the intercept first."""
         return np.concatenate(([self.b], self.w))
+
+    def __iter__(self) -> Iterator[Any]:
+        """The weights, then the intercept."""
+        return iter((self.w, self.b))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its arguments, so that what is loaded is read-only again."""
@@ -128,7 +141,10 @@ def _line_of(learned: Any) -> tuple[Any, Any, Any] | None:
 
 def _estimate(w: Any, b: Any, names: Any, kind: str) -> Estimate:
     """The estimate of weights in a learner's order, which their names may change."""
-    names = _index(w) if names is None else list(names)
+    own = _index(w)
+    if own is not None:
+        refuse_terms(own, kind)
+    names, w = own if names is None else list(names), _values(w)
     if w is None:
         raise InvalidValueError(without_weights(kind))
     weights, intercept = _numbers(w, kind), _numbers(b, kind)
@@ -138,9 +154,14 @@ def _estimate(w: Any, b: Any, names: Any, kind: str) -> Estimate:
             f"w has shape {weights.shape}; it must be a vector, and b, of shape {intercept.shape}, one number: of the "
             f"several outputs of {kind} pass one, as (w, b)"
         )
-    if names is not None and len(names) == weights.size and (places := order(names)) is not None:
-        weights = weights.reshape(-1)[places]
-    return Estimate(weights, intercept)
+    return Estimate(_ordered(weights, names), intercept)
+
+
+def _ordered(weights: FloatArray, names: list[Any] | None) -> FloatArray:
+    """Weights in the order of the rows' columns, as far as their names tell."""
+    if names is None or len(names) != weights.size or (places := order(names)) is None:
+        return weights
+    return weights.reshape(-1)[places]
 
 
 def _numbers(value: Any, kind: str) -> FloatArray:
@@ -154,7 +175,9 @@ def _numbers(value: Any, kind: str) -> FloatArray:
 
 
 def _index(w: Any) -> list[Any] | None:
-    """The names that a table's column or row gives to numbers; None if there are none."""
+    """The names that a table's column or row, or a dict, gives to numbers; None if there are none."""
+    if isinstance(w, Mapping):
+        return list(w)
     labels = [getattr(w, name, None) for name in ("index", "columns")]
     size = getattr(w, "size", None)
     fitting = [label for label in labels if label is not None and not callable(label) and len(label) == size]
@@ -167,6 +190,11 @@ def _ndim(value: Any) -> int | None:
         return np.ndim(value)
     except ValueError:
         return None
+
+
+def _values(w: Any) -> Any:
+    """The numbers of a dict; anything else as it is."""
+    return list(w.values()) if isinstance(w, Mapping) else w
 
 
 def _remedy(learned: Any) -> str:

@@ -19,10 +19,12 @@ import numpy as np
 
 from planted._input import length
 from planted._learn.estimate import Estimate, Float64s
-from planted._learn.sample import blocks, features_of, sample_of
+from planted._learn.sample import block_rows, blocks, features_of, sample_of
+from planted._machine import too_large, too_large_error
 from planted._types import Batch
 from planted.errors import InvalidValueError
 
+LARGEST: Final = 1e153  # the squares of what is larger are beyond float64
 MANY: Final = 1 << 34  # values that take minutes to read: whoever asks for more is told
 TIMED: Final = 4  # blocks by which the time of all is estimated
 PART: Final = 1 << 26  # values that take a second
@@ -53,6 +55,16 @@ class Factor:
         _, exponent = np.frexp(np.abs(beta).max())
         unit = 2.0 ** max(int(exponent) - 1, 0)  # a power of two, which changes no digit
         return float(np.linalg.norm(self.R @ (beta / unit))) * unit
+
+    def rounding(self, dtype: Any) -> float:
+        """What backward-stable solvers of `dtype` may be off by, in the responses: about ``eps |A| |beta|``.
+
+        A = (1, X), in Frobenius norms. They find the fit to ``A + dA`` and ``y + dy``, where ``|dA| <= c eps |A|`` and
+        ``|dy| <= c eps |y|``, so this holds whatever the condition of A, as long as the noise is small.
+
+        Source: Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., theorems 20.1 and 20.3.
+        """
+        return float(np.finfo(dtype).eps * np.linalg.norm(self.R) * np.linalg.norm(self.solve()))
 
     @property
     def response_norm(self) -> float:
@@ -96,6 +108,10 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
     diagonal = np.abs(np.diag(R))[: size - 1]
     if not np.isfinite(R).all():
         raise InvalidValueError("X or y holds values that are not finite: remove them before fitting")
+    if np.abs(R).max() > LARGEST:
+        raise InvalidValueError(
+            f"X or y holds numbers of about {np.abs(R).max():.0e}, whose squares overflow: scale them before fitting"
+        )
     columns = np.sqrt(np.sum(R[:, : size - 1] ** 2, axis=0))
     if (diagonal <= size * np.finfo(float).eps * columns).any():
         at = int(np.argmin(diagonal / np.maximum(columns, np.finfo(float).tiny))) - 1
@@ -107,6 +123,13 @@ def triangularise(blocks: Iterable[tuple[Any, Any]], features: int) -> Factor:
 def factorise(sample: Any) -> Factor:
     """The `Factor` of rows, as `sample_of` finds them."""
     features = features_of(sample)
+    need = 16 * (min(length(sample), block_rows(features)) + features + 2) * (features + 2)  # a block, and its copy
+    if too_large(need):
+        raise too_large_error(
+            need,
+            f"a least-squares fit of {features:_} features, which works on a square of them,",
+            "check or fit a model of fewer features; fewer rows, or minibatches, do not help",
+        )
     parts = blocks(sample, features)
     if length(sample) * (features + 1) > MANY:
         parts = _told(parts, sample, features)
@@ -156,6 +179,8 @@ def least_squares(rows: Any, y: Any = None) -> Estimate:
     ------
     InvalidTypeError
         If it is neither rows nor (X, y).
+    TooLargeError
+        If no memory holds the square of the features.
     InvalidValueError
         If shapes do not match, values are not finite, or the rows do not determine the parameters.
 

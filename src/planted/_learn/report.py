@@ -122,7 +122,7 @@ class Report:
     def omitted(self) -> str:
         """How many parameters `shown` leaves out, as text; empty if none."""
         more = len(self.parameters) - len(self.shown())
-        return f"and {more} more parameters with smaller |z|" if more else ""
+        return f"and {more} more parameter{'s' * (more > 1)} with smaller |z|" if more else ""
 
     def summary(self) -> tuple[str, str, str]:
         """Three lines: statistical error, optimisation error, verdict."""

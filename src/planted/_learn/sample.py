@@ -114,9 +114,14 @@ def features_of(rows: Any) -> int:
     return int(_checked(rows, np.arange(min(1, length(rows)))).X.shape[1])
 
 
+def block_rows(features: int) -> int:
+    """How many rows are read at a time."""
+    return max(BLOCK_ROWS, 4 * features)
+
+
 def blocks(rows: Any, features: int) -> Iterator[Batch]:
     """All rows in their order, some thousands at a time."""
-    n, step = length(rows), max(BLOCK_ROWS, 4 * features)
+    n, step = length(rows), block_rows(features)
     for i in range(0, n, step):
         X, y = _checked(rows, np.arange(i, min(i + step, n)))
         if X.shape[1] != features:
