@@ -61,6 +61,10 @@ def test_a_tf_dataset_composes(dataset):
     assert list(dataset(planted.Loader(planted.regression([1.0], n=0)))) == []
     shares = [dataset(planted.Loader(ROWS, 64, rank=rank, world_size=3)) for rank in range(3)]
     assert same_rows(np.concatenate([X.numpy() for share in shares for X, _ in share]))
+    data = planted.tensorflow.SyntheticRegressionData(w=[2.0, -3.4], b=4.2)
+    with pytest.raises(TypeError, match=r"SyntheticRegressionData must be .*: use its train_dataloader\(\)"):
+        dataset(data)
+    assert len(dataset(data.train_dataloader())) == 32
     with pytest.raises(TypeError, match=r"list must be a planted\.Loader or a planted\.Pipeline"):
         dataset([1, 2])
 
