@@ -313,3 +313,106 @@ def test_a_model_that_gives_no_predictions_says_why(sm, table):
     results = sm.RecursiveLS(Y, sm.add_constant(table("x0", "x1", "x2"))).fit()
     with pytest.raises(InvalidTypeError, match=r"its predictions \(NotImplementedError\): pass its weights"):
         planted.check(results, ROWS)
+
+
+# ---- models of layers, asked -------------------------------------------------------------------------------------
+
+
+SMALL = planted.regression([2.0, -3.4], 4.2, noise=0.01, n=50, seed=714)
+
+
+@pytest.fixture
+def torch_model(torch):
+    """A function that makes a module which applies another to its linear layer's output."""
+
+    class Model(torch.nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.drop, self.fc, self.function = torch.nn.Dropout(0.5), torch.nn.Linear(2, 1), function
+            fit = planted.least_squares(SMALL)
+            self.load_state_dict({"fc.weight": torch.tensor(fit.w)[None], "fc.bias": torch.tensor([fit.b])})
+
+        def forward(self, X):
+            return self.function(self.fc(self.drop(X)))
+
+    return Model
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("bias", [4.2, 4e3, -4e3, 0.0])
+def test_modules_that_bend_or_scale_their_line_in_forward_are_refused(torch, torch_model, dtype, bias):
+    bends = [torch.relu, torch.abs, torch.sigmoid, lambda z: z * 2, lambda z: z + 9e3, lambda z: torch.relu(z) * 2]
+    for bend in bends:
+        model = torch_model(bend).to(getattr(torch, dtype))
+        torch.nn.init.constant_(model.fc.bias, bias)
+        with pytest.raises(InvalidTypeError, match=NO_LINE):
+            planted.check(model, SMALL)
+
+
+def test_modules_are_asked_without_a_trace(torch, torch_model):
+    model = torch_model(lambda z: z.squeeze(-1))
+    model.fc.eval()
+    before, random = model.state_dict(), torch.get_rng_state()
+    assert planted.check(model, SMALL).passed
+    assert [part.training for part in (model, model.drop, model.fc)] == [True, True, False]
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_modules_that_cannot_be_asked_are_judged_by_their_layers(torch, torch_model):
+    def fail(z):
+        raise ValueError("no batch")
+
+    for function in (fail, lambda z: {"y": z}, lambda z: (z, z), lambda z: z.sum()):
+        assert planted.check(torch_model(function), SMALL).passed
+    wrapped = torch.nn.DataParallel(torch_model(lambda z: z))
+    assert planted.check(wrapped, SMALL).passed
+
+
+def test_other_frameworks_models_are_asked(framework):
+    keras = framework("keras")
+    inputs, dense = keras.Input((2,)), keras.layers.Dense(1)
+    fit = planted.least_squares(SMALL)
+    model = keras.Model(inputs, dense(keras.layers.Dropout(0.5)(inputs)))
+    dense.set_weights([fit.w[:, None], np.array([fit.b])])
+    assert planted.check(model, SMALL).passed
+    for bent in (dense(inputs) * 2, keras.ops.relu(dense(inputs))):
+        with pytest.raises(InvalidTypeError, match=NO_LINE):
+            planted.check(keras.Model(inputs, bent), SMALL)
+
+
+def test_models_of_arrays_are_asked_in_a_copy(framework):
+    nnx = framework("flax.nnx")
+
+    class Model(nnx.Module):
+        def __init__(self, factor):
+            rngs = nnx.Rngs(0)
+            self.drop, self.fc, self.factor = nnx.Dropout(0.5, rngs=rngs), nnx.Linear(2, 1, rngs=rngs), factor
+
+        def __call__(self, X):
+            return self.factor * self.fc(self.drop(X))
+
+    model = Model(1.0)
+    assert planted.check(model, SMALL).statistic > 0
+    assert not model.drop.deterministic
+    with pytest.raises(InvalidTypeError, match=NO_LINE):
+        planted.check(Model(2.0), SMALL)
+
+
+def test_models_of_one_row_are_asked_row_by_row(framework):
+    eqx, jax = framework("equinox"), framework("jax")
+
+    class Model(eqx.Module):
+        fc: object
+        factor: float
+
+        def __call__(self, x):
+            return self.factor * self.fc(x)
+
+    for features in (2, 4, 5):
+        rows = planted.regression(np.ones(features), n=50)
+        layer = eqx.nn.Linear(features, 1, key=jax.random.key(0))
+        assert planted.check(Model(layer, 1.0), rows).statistic > 0
+        with pytest.raises(InvalidTypeError, match=NO_LINE):
+            planted.check(Model(layer, 2.0), rows)

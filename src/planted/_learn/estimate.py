@@ -10,7 +10,7 @@ import numpy.typing as npt
 from planted._input import floats, real, vector
 from planted._learn.columns import order, refuse_terms
 from planted._learn.layers import layer_in, layer_of, without_weights
-from planted._learn.models import from_estimator, from_named, from_results
+from planted._learn.models import compare_model, from_estimator, from_named, from_results
 from planted._types import FloatArray
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -135,8 +135,14 @@ def _line_of(learned: Any) -> tuple[Any, Any, Any] | None:
     line = from_estimator(learned) or from_results(learned)
     if line is not None:
         return line
-    pair = layer_of(learned)
-    return None if pair is None else (*pair, None)
+    found = layer_of(learned)
+    if found is None:
+        return None
+    layer, w, b = found
+    if layer is not learned and w is not None:
+        kind = type(learned).__name__
+        compare_model(learned, w, _numbers(w, kind), _numbers(b, kind))
+    return w, b, None
 
 
 def _estimate(w: Any, b: Any, names: Any, kind: str) -> Estimate:

@@ -29,8 +29,8 @@ class Found:
     seen: set[int] = field(default_factory=set)
 
 
-def layer_of(model: Any) -> tuple[Any, Any] | None:
-    """The weights and intercept of the one linear layer in a model, as they are there; None if it has none.
+def layer_of(model: Any) -> tuple[Any, Any, Any] | None:
+    """The one linear layer in a model, with its weights and intercept as they are there; None if it has none.
 
     Raises
     ------
@@ -44,7 +44,8 @@ def layer_of(model: Any) -> tuple[Any, Any] | None:
     _refuse(kind, [path for path, _ in found.lines], found.others + found.unbuilt)
     if found.lines:
         (_, layer) = found.lines[0]
-        return next((getattr(layer, w), getattr(layer, b)) for w, b in NAMES if hasattr(layer, w) and hasattr(layer, b))
+        w, b = next(names for names in NAMES if all(hasattr(layer, name) for name in names))
+        return layer, getattr(layer, w), getattr(layer, b)
     if found.unbuilt:
         raise InvalidValueError(without_weights(found.unbuilt[0][1]))
     return None
