@@ -169,24 +169,27 @@ def vector(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
     return flat
 
 
-def rows_like(rows: Any, name: str = "rows") -> Any:
-    """Anything with a length and a ``take``, as a loader and others' pipelines read it."""
+def rows_like(rows: Any, name: str = "rows", part: str = "") -> Any:
+    """Anything with a length and a ``take``, as a loader and others' pipelines read it.
+
+    A loader takes arrays itself; who does not is told to pass the `part` of such a loader that has them: ".rows".
+    """
     remedy = ""
     if not is_rows(rows) and inner_rows(rows):
         remedy = inner_rows(rows)
     elif is_table(rows):
-        remedy = "pass its arrays, planted.Loader((table[features].to_numpy(), table[response].to_numpy())), or read "
-        remedy += "its file with planted.open_table"
+        arrays = "(table[features].to_numpy(), table[response].to_numpy())"
+        remedy = f"pass its arrays, planted.Loader({arrays}){part}, or read its file with planted.open_table"
     elif hasattr(rows, "shape") and hasattr(rows, "dtype"):  # its own `take` means something else
-        remedy = "pass features and responses together, planted.Loader((X, y)), or (X,) alone"
+        remedy = f"pass features and responses together, planted.Loader((X, y)){part}, or (X,) alone"
     elif isinstance(rows, (tuple, list)):
-        remedy = _of_arrays(rows)
+        remedy = _of_arrays(rows, part)
     elif isinstance(rows, (str, bytes)) or hasattr(rows, "__fspath__"):
         remedy = "open it with planted.open(folder) or planted.open_table(files, features=[...], response=...)"
     elif hasattr(rows, "w") and hasattr(rows, "noise"):
         remedy = "say how many, planted.rows(truth, n)"
     elif not (hasattr(rows, "take") and hasattr(rows, "__len__")):
-        remedy = "use planted.rows(...) or planted.regression(...), or arrays, planted.Loader((X, y))"
+        remedy = f"use planted.rows(...) or planted.regression(...), or arrays, planted.Loader((X, y)){part}"
     if remedy:
         raise InvalidTypeError(
             f"{name} of type {type(rows).__name__} must have a length and take(row_numbers), which returns (X, y): "
@@ -195,13 +198,13 @@ def rows_like(rows: Any, name: str = "rows") -> Any:
     return rows
 
 
-def _of_arrays(values: tuple[Any, ...] | list[Any]) -> str:
+def _of_arrays(values: tuple[Any, ...] | list[Any], part: str) -> str:
     """The remedy where values are passed in place of rows; a loader itself takes arrays."""
     if isinstance(values, Batch):
         return f"pass a part of the rows themselves, such as rows.split({len(values.X)})[0]"
-    if values and all(hasattr(part, "shape") for part in values):
+    if values and all(hasattr(value, "shape") for value in values):
         return "make rows of arrays, planted.Loader((X, y)).rows"
-    return "pass arrays, such as planted.Loader((np.asarray(X), np.asarray(y)))"
+    return f"pass arrays, such as planted.Loader((np.asarray(X), np.asarray(y))){part}"
 
 
 def inner_rows(value: Any) -> str:

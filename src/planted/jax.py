@@ -13,7 +13,7 @@ smaller minibatches are copied, through a compiled identity: the fastest way int
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy.typing as npt
 
@@ -23,6 +23,7 @@ from planted._frameworks import (
     ShardedLoader,
     SyntheticData,
     TensorDataModule,
+    absent,
     add_to_class,
     refuse_integers,
 )
@@ -49,6 +50,12 @@ __all__ = [
 ]
 
 SHARED_BYTES: Final = 1 << 18
+
+
+if not TYPE_CHECKING:  # or checkers would accept every name
+
+    def __getattr__(name: str) -> NoReturn:
+        raise absent(__name__, name)
 
 
 def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[Any]:

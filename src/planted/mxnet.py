@@ -13,11 +13,11 @@ MXNet 1.9.1, its last release, needs NumPy below 1.24.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy.typing as npt
 
-from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, absent, add_to_class
 from planted._learn import Estimate, Learner, descend
 from planted.errors import MissingDependencyError
 
@@ -31,6 +31,12 @@ except ImportError as error:
 __all__ = ["DataModule", "HyperParameters", "SyntheticRegressionData", "add_to_class", "fit", "minibatches"]
 
 SHARED: Final = ("float32", "float64", "int64", "int32", "int8", "uint8")  # the types that MXNet's DLPack knows
+
+
+if not TYPE_CHECKING:  # or checkers would accept every name
+
+    def __getattr__(name: str) -> NoReturn:
+        raise absent(__name__, name)
 
 
 def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[Any]:

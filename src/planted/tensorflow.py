@@ -13,12 +13,12 @@ at a multiple of 64 bytes. Minibatches that do are shared; all others are copied
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, add_to_class
+from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, absent, add_to_class
 from planted._input import length, loader_remedy
 from planted._learn import Estimate, Learner, descend
 from planted._loader import Loader
@@ -41,6 +41,12 @@ __all__ = [
 ]
 
 ALIGNMENT: Final = 64  # bytes; Eigen relies on it
+
+
+if not TYPE_CHECKING:  # or checkers would accept every name
+
+    def __getattr__(name: str) -> NoReturn:
+        raise absent(__name__, name)
 
 
 def minibatches(array: npt.NDArray[Any], batch_size: int) -> Sequence[tf.Tensor]:

@@ -23,6 +23,7 @@ from planted._frameworks import (
     IterableDataset,
     SyntheticData,
     TensorDataModule,
+    absent,
     add_to_class,
 )
 from planted._learn import Estimate, Learner, descend
@@ -55,7 +56,7 @@ else:
     def __getattr__(name: str) -> Any:
         """`LightningDataModule`, for those who have Lightning."""
         if name != "LightningDataModule":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise absent(__name__, name)
         return _frameworks.LightningDataModule
 
 

@@ -320,8 +320,38 @@ def test_streaming_is_the_readers_word_for_fresh(case, d2l):
     next(iter(fresh.train_dataloader()))
     np.testing.assert_array_equal(joined(case, data.train_dataloader()), joined(case, fresh.train_dataloader()))
     assert data.streaming is data.fresh is fresh.streaming is fresh.fresh is True
+    assert d2l.SyntheticRegressionData([2.0, -3.4], 4.2, 0.01, 1000, 1000, 32, True).streaming  # its place there
     with pytest.raises(TypeError, match="streaming=1 must be True or False"):
         d2l.SyntheticRegressionData([2.0], 4.2, streaming=1)
+
+
+def test_the_text_of_a_module_shows_what_it_was_told(d2l):
+    plain = repr(d2l.SyntheticRegressionData([2.0, -3.4], 4.2))
+    assert plain.endswith(", num_train=1000, batch_size=32)")
+    told = repr(d2l.SyntheticRegressionData([2.0, -3.4], 4.2, streaming=True, drop_last=True))
+    assert told == f"{plain[:-1]}, streaming=True, drop_last=True)"
+    assert "streaming=True)" in repr(d2l.SyntheticRegressionData([2.0, -3.4], 4.2, fresh=True))
+
+
+def test_a_wrong_argument_is_one_of_the_class_that_was_typed(d2l):
+    with pytest.raises(
+        TypeError, match=r"^SyntheticRegressionData\.__init__\(\) got an unexpected keyword argument 'n'"
+    ):
+        d2l.SyntheticRegressionData(w=[2.0, -3.4], b=4.2, n=1000)
+    with pytest.raises(TypeError, match=r"^SyntheticRegressionData\.__init__\(\) missing 1 required"):
+        d2l.SyntheticRegressionData([2.0, -3.4])
+
+
+@pytest.mark.parametrize("name", ["Trainer", "Module", "LinearRegressionScratch", "synthetic_data"])
+def test_what_a_door_does_not_have_is_in_the_books_package(case, name):
+    """Said wherever it is asked for; it stays an AttributeError, and what Python asks of modules is as ever."""
+    real = importlib.import_module(f"planted.{case.name}")
+    for door in (real, getattr(planted, case.name)):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}': .*from d2l import {case.name} as d2l"):
+            getattr(door, name)
+        assert not hasattr(door, name)
+    with pytest.raises(AttributeError, match=r"has no attribute '__wrapped__'$"):
+        _ = real.__wrapped__
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -88,13 +88,22 @@ def test_a_dataset_gives_the_rows_by_number(torch, pipes, kept, dtype):
     assert repr(dataset) == f"Dataset({rows!r})"
 
 
+def test_arrays_are_refused_with_rows_made_of_them(torch, pipes):
+    """Not with a loader, which is no rows; and what is said to be typed works."""
+    X, y = np.ones((3, 2)), np.zeros((3, 1))
+    for arrays in ([[1.0, 2.0]], (X, y), X, torch.ones(3, 2), 3):
+        with pytest.raises(TypeError, match=r"planted\.Loader\(\(.*\)\)?\)\.rows"):
+            pipes.Dataset(arrays)
+    assert [part.tolist() for part in pipes.Dataset(planted.Loader((X, y)).rows)[0]] == [[1.0, 1.0], [0.0]]
+
+
 def test_what_is_no_row_is_refused(torch, pipes):
     dataset = pipes.Dataset(rows_of())
     for index, kind, message in (
         (100, IndexError, r"row number 100 is outside \[0, 100\): use 0 to 99"),
         (-101, IndexError, "row number -101"),
         ([0, 100], IndexError, "row number 100"),
-        ([-1], IndexError, "row number -1"),
+        ([-101], IndexError, "row number -101"),
         (2.0, TypeError, "row number=2.0 is not an integer.*dataset"),
         (True, TypeError, "row number=True is a bool"),
         ([0.5], TypeError, "float64; they must be integers"),

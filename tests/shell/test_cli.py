@@ -1,5 +1,6 @@
 """The shell: what it prints, draws and returns, and how it fails."""
 
+import itertools
 import json
 import os
 import re
@@ -108,6 +109,23 @@ def test_every_text_of_the_picture_is_within_it(features, title):
         assert 0 <= box.y0 <= box.y1 <= height, text
 
 
+@pytest.mark.parametrize("off", [1e-8, 1e-3, 0.1, 10.0, 3e3, 1e20])
+def test_the_numbers_below_the_parameters_stay_apart(off):
+    """However far off the learner is; what stands beside the axis, a power of ten, is apart from its label, too."""
+    rows = planted.regression([2.0, -3.4], 4.2, noise=1e-3, n=1_500, seed=3)
+    report = planted.check(([2 - off, -3.4 + off], 4.2), rows)
+    figure = drawn(rows, [(3.0, 4.0), (0.5, 0.75)], report)
+    FigureCanvasAgg(figure).draw()
+    axis = figure.axes[2].xaxis
+    left, right = figure.axes[2].get_xlim()
+    ticks = [label for label in axis.get_ticklabels() if left <= label.get_position()[0] <= right]
+    boxes = [label.get_window_extent() for label in ticks]
+    assert len(boxes) >= 3
+    assert all(one.x1 + 5 < other.x0 for one, other in itertools.pairwise(boxes))
+    power = axis.get_offset_text().get_window_extent()
+    assert power.width <= 1 or axis.label.get_window_extent().x1 < power.x0
+
+
 def test_demo_in_torch(shell, torch):
     status, out, _ = shell("demo", "--framework", "torch", "--weights", "1,2,3", "--intercept", "-1")
     assert status == 0
@@ -118,6 +136,21 @@ def test_demo_without_noise(shell):
     status, out, _ = shell("demo", "--noise", "0", "--epochs", "40")
     assert status == 0
     assert "noise=0.0" in out
+
+
+@pytest.mark.parametrize("lr", ["2.2", "3"])
+def test_demo_that_diverges_within_the_floats_is_drawn(shell, tmp_path, lr):
+    status, out, err = shell("demo", "--lr", lr, "--out", "a.svg")
+    assert (status, err) == (1, "")
+    assert "FAILED" in out
+    assert "the planted answer was NOT found" in (tmp_path / "a.svg").read_text()
+
+
+@pytest.mark.parametrize("loss", [1e-250, 1e250])
+def test_every_loss_that_demo_admits_can_be_drawn(loss):
+    rows = planted.regression([2.0, -3.4], 4.2, n=1_500, seed=3)
+    figure = drawn(rows, [(3.0, 4.0), (loss, loss)], planted.check(([2e120, -3.4], 4.2), rows))
+    FigureCanvasAgg(figure).draw()
 
 
 def test_demo_draws_the_same_numbers_each_time(shell):

@@ -17,8 +17,8 @@ WRITE = "write out --rows 20000 --features 4 --seed 3 --noise 0.5 --shard-bytes 
 def test_write_writes_the_rows_of_the_options(shell, tmp_path):
     status, out, err = shell(*WRITE)
     assert (status, err) == (0, "")
-    assert out.startswith("<rows: 20_000 of LinearTruth(")
-    assert out.endswith("391 KiB in npy files of 'out'>\n")
+    assert out.startswith("out: 20_000 rows of LinearTruth(w=[")
+    assert out.endswith("), seed 3, float32: 4 npy files, 391 KiB in all\n")
     disk = planted.open(tmp_path / "out")
     rows = planted.regression(planted.weights(4, seed=3), 4.2, noise=0.5, n=20_000, seed=3)
     np.testing.assert_array_equal(disk.X, rows.X)

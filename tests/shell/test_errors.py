@@ -30,7 +30,11 @@ MISTAKES = [
     ("demo --epochs 0", "--epochs 0 must be an integer, at least 1: use the number of passes, such as --epochs 10"),
     ("demo --lr 0", "--lr 0.0 must be positive: use a small number, such as --lr 0.03"),
     ("demo --lr x", "'x' is not a finite number"),
-    ("demo --lr 100 --epochs 100", "the parameters overflowed in epoch"),
+    ("demo --lr 5", "planted: it diverged: the loss overflowed in epoch 6: lower --lr 5"),
+    ("demo --lr 100 --epochs 100", "the loss overflowed in epoch 1: lower --lr 100"),
+    ("demo --lr 1e200", "it diverged: the parameters overflowed in epoch 0: lower --lr 1e+200"),
+    ("demo --w 2,-3.4", "No such option --w. Did you mean --weights? Try 'planted demo --help'."),
+    ("demo --nosie=1", "No such option --nosie. Did you mean --noise? Try"),
     ("demo --features 0", "--features 0 must be"),
     ("demo --features 1e12", "--features 1000000000000: so many weights would take"),
     ("head --features 1e30", "--features 1000000000000000000000000000000: so many weights would take"),
@@ -54,9 +58,18 @@ MISTAKES = [
     ("head --rows-from nowhere", "there are no rows in nowhere: write some with planted write"),
     ("head --rows-from nowhere --dtype float64", "--rows-from and --dtype exclude each other"),
     ("head -o anon", "--storage-option 'anon' must be a name and a value: write -o anon=true"),
-    ("head --row 3", "No such option"),
+    ("head --row 3", "No such option --row. Did you mean --rows or --rows-from? Try 'planted head --help'."),
     ("check", "Missing argument"),
+    ("check 2 -3.4 4.2 --sed 3", "No such option --sed. Did you mean --seed? Try 'planted check --help'."),
+    ("check --sed=3 2 -3.4 4.2", "No such option --sed. Did you mean --seed? Try 'planted check --help'."),
+    ("check 2 -3.4 4.2 --row 1000", "No such option --row. Did you mean --rows or --rows-from? Try"),
+    ("check --w 2,-3.4 2 -3.4 4.2", "No such option --w. Did you mean --weights? Try"),
+    ("check file.json --xyz", "No such option --xyz. Try 'planted check --help'."),
+    ("check 2 -3.4 4.2 -x", "No such option -x. Try 'planted check --help'."),
+    ("check 2 -3.4", "has 1 weight and an intercept, the rows have 2 features: give one weight a feature and then"),
     ("check 1 2", "the estimate has 1 weight"),
+    ("check w.json", 'w.json has no "b": write {"w": [2.0, -3.4], "b": 4.2}'),
+    ("check list.json", 'list.json has no "w" and no "b": write {"w": [2.0, -3.4], "b": 4.2}'),
     ("check 1", "the estimate '1' is neither weights and intercept nor a file"),
     ("check 1 2 x", "the estimate '1 2 x' is neither weights and intercept nor a file"),
     ("check nan 1 2", "w[0]=nan must be finite"),
@@ -104,6 +117,8 @@ def mistaken(shell, tmp_path):
     shell("write", "begun")
     (tmp_path / "begun" / "manifest.json").unlink()
     (tmp_path / "file.json").write_text("{")
+    (tmp_path / "w.json").write_text('{"w": [2, -3.4]}')
+    (tmp_path / "list.json").write_text("[2, -3.4]")
     (tmp_path / "folder.png").mkdir()
     shell("write", "broken")
     for name in ("plan.json", "manifest.json"):

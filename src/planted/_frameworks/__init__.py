@@ -11,6 +11,7 @@ from planted._frameworks.book import (
     HyperParameters,
     SyntheticData,
     TensorDataModule,
+    absent,
     add_to_class,
     refuse_integers,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "HyperParameters",
     "SyntheticData",
     "TensorDataModule",
+    "absent",
     "add_to_class",
     "refuse_integers",
 ]

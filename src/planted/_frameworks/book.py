@@ -117,6 +117,18 @@ class DataModule(HyperParameters):
         return self.get_dataloader(train=False)
 
 
+def absent(door: str, name: str) -> AttributeError:
+    """The error of a name that a door does not have: it says where the rest of the book is."""
+    message = f"module {door!r} has no attribute {name!r}"
+    if not name.startswith("__"):  # those are asked of every module by those who look at it
+        framework = door.rpartition(".")[2]
+        message += (
+            f": {door} has the book's classes for data (SyntheticRegressionData, DataModule); for its other names "
+            f"import the book's own package, from d2l import {framework} as d2l, whose Trainer takes that data"
+        )
+    return AttributeError(message)
+
+
 # ---- tensors of any framework -----------------------------------------------------------------------------------
 
 
@@ -235,10 +247,10 @@ class SyntheticData(TensorDataModule):
         num_train: int = 1000,
         num_val: int = 1000,
         batch_size: int = 32,  # noqa: ARG002 -- saved with the others
+        streaming: bool = False,
         *,
         seed: int = 0,
         fresh: bool = False,
-        streaming: bool = False,
         drop_last: bool = False,
     ) -> None:
         """Plant the truth; no row is made yet.
@@ -276,6 +288,8 @@ class SyntheticData(TensorDataModule):
         w = self._weights(w)
         self.save_hyperparameters()
         self.rows = regression(w, b, noise=noise, n=num_train + num_val, seed=seed)
+
+    __init__.__qualname__ = "SyntheticRegressionData.__init__"  # what Python's errors name: the class that is typed
 
     def _weights(self, w: Any) -> Any:
         """The weights as a tensor."""
@@ -320,8 +334,9 @@ class SyntheticData(TensorDataModule):
         )
 
     def __repr__(self) -> str:
-        """Its rows, and how many of them are for training."""
-        return f"{type(self).__name__}({self.rows!r}, num_train={self.num_train}, batch_size={self.batch_size})"
+        """Its rows, how many of them are for training, and what else it was told."""
+        told = "".join(f", {name}=True" for name in ("streaming", "drop_last") if getattr(self, name))
+        return f"{type(self).__name__}({self.rows!r}, num_train={self.num_train}, batch_size={self.batch_size}{told})"
 
     def _computed(self, train: bool, *, fresh: bool = False) -> Loader:
         """A loader of rows that are computed on demand."""

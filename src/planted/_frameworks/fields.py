@@ -22,7 +22,7 @@ def rows_by_number(rows: Any, name: str, remedy: str) -> Any:
     if isinstance(rows, (Loader, Pipeline)):
         kind = type(rows).__name__
         raise InvalidTypeError(f"{name} is a {kind}, and must be rows, of which the batches are then made: {remedy}")
-    return rows_like(rows, name)
+    return rows_like(rows, name, ".rows")
 
 
 def field_names(fields: Any, parts: int | None) -> tuple[str, ...] | None:

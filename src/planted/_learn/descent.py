@@ -124,7 +124,10 @@ def descend(
             raise InvalidValueError(_without_rows(epoch, type(loader).__name__))
         w, b = map(to_numpy, learner.parameters())
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
-            raise DivergedError(f"the parameters overflowed in epoch {epoch} with lr={lr}: use a smaller lr")
+            raise DivergedError.in_both(
+                f"the parameters overflowed in epoch {epoch} with lr={lr}: use a smaller lr",
+                f"it diverged: the parameters overflowed in epoch {epoch}: lower --lr {lr:g}",
+            )
         estimate = Estimate(w, b)
         if on_epoch is not None:
             on_epoch(epoch, estimate, _sum(loss, unread) / rows)

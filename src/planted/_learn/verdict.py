@@ -112,9 +112,13 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     truth: LinearTruth = sample.truth
     learned = as_estimate(estimate)
     if learned.w.size != truth.w.size:
-        raise InvalidValueError(
-            f"the estimate has {_count(learned.w.size, 'weight')}, the rows have {_count(truth.w.size, 'feature')}: "
-            "pass (w, b) with one weight a feature, or the rows that it was learned from"
+        features = f"the rows have {_count(truth.w.size, 'feature')}"
+        raise InvalidValueError.in_both(
+            f"the estimate has {_count(learned.w.size, 'weight')}, {features}: "
+            "pass (w, b) with one weight a feature, or the rows that it was learned from",
+            f"the estimate has {_count(learned.w.size, 'weight')} and an intercept, {features}: give one weight a "
+            "feature and then the intercept, or say which rows it was learned from, with --features, --weights or "
+            "--rows-from",
         )
     alpha = real(alpha, "alpha", minimum=0, remedy="use a rate between 0 and 1, such as alpha=0.001")
     if not 0 < alpha < 1:

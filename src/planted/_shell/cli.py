@@ -32,12 +32,13 @@ from planted._shell.options import (
     rows_meant,
     rows_options,
 )
-from planted._shell.words import in_shell_words, of_the_system
+from planted._shell.words import in_shell_words, of_the_command_line, of_the_system
 from planted._types import Framework
-from planted.errors import InvalidValueError, PlantedError
+from planted.errors import DivergedError, InvalidValueError, PlantedError
 
 BROKEN_PIPE: Final = 141  # 128 + SIGPIPE, as shells have it
 PICTURES: Final = (".png", ".pdf", ".svg", ".jpg")
+LARGEST_LOSS: Final = 1e250  # soon after it no float holds what is computed and drawn of it
 
 
 @click.group(
@@ -145,6 +146,8 @@ def _train(
 
         def on_epoch(epoch: int, estimate: Estimate, loss: float) -> None:  # noqa: ARG001 -- the mean over the epoch
             losses.append((_loss(estimate, train), _loss(estimate, validation)))
+            if not max(losses[-1]) < LARGEST_LOSS:
+                raise DivergedError(f"it diverged: the loss overflowed in epoch {epoch}: lower --lr {lr:g}")
             progress.update(task, advance=1, train=losses[-1][0], validation=losses[-1][1])
 
         estimate = learn(loader, epochs, lr, on_epoch=on_epoch)
@@ -251,8 +254,8 @@ def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_j
     """
     from rich.console import Console
 
-    rows = rows_meant(**source)
-    report = planted.check(_estimate(estimate), rows, alpha=alpha, tolerance=tolerance)
+    learned = _estimate(estimate)
+    report = planted.check(learned, rows_meant(**source), alpha=alpha, tolerance=tolerance)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
@@ -261,11 +264,8 @@ def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_j
 
 
 def _estimate(words: tuple[str, ...]) -> Estimate:
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError:
-        numbers = []
-    if len(numbers) >= 2:
+    numbers = [number for word in words if (number := _number(word)) is not None]
+    if len(numbers) == len(words) >= 2:
         return Estimate(numbers[:-1], numbers[-1])
     if numbers or len(words) != 1:
         given = " ".join(words)
@@ -277,9 +277,21 @@ def _estimate(words: tuple[str, ...]) -> Estimate:
         raise InvalidValueError(f"cannot read {of_the_system(error)}; give a JSON file or numbers") from error
     except (ValueError, RecursionError) as error:
         raise InvalidValueError(f'{path} is not JSON: write {{"w": [2.0, -3.4], "b": 4.2}}') from error
-    if not isinstance(fields, dict) or not {"w", "b"} <= set(fields):
-        raise InvalidValueError(f'{path} has no "w" and "b": write {{"w": [2.0, -3.4], "b": 4.2}}')
+    missing = [name for name in ("w", "b") if not isinstance(fields, dict) or name not in fields]
+    if missing:
+        names = " and no ".join(f'"{name}"' for name in missing)
+        raise InvalidValueError(f'{path} has no {names}: write {{"w": [2.0, -3.4], "b": 4.2}}')
     return Estimate(fields["w"], fields["b"])
+
+
+def _number(word: str) -> float | None:
+    """The number that the word is; None if it is none. It is no option that `check` does not have."""
+    try:
+        return float(word)
+    except ValueError:
+        if word.startswith("-"):  # let through by click, since -3.4 begins so too
+            raise click.NoSuchOption(word.partition("=")[0], ctx=click.get_current_context()) from None
+        return None
 
 
 # ---- the way in -----------------------------------------------------------------------------------------------
@@ -293,9 +305,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = cli.main(arguments, prog_name="planted", standalone_mode=False)
     except click.ClickException as error:
-        command = getattr(error, "ctx", None)
-        hint = f". Try '{command.command_path} --help'." if command else ""
-        _fail(error.format_message().rstrip(".") + hint, 2)
+        _fail(of_the_command_line(error), 2)
     except PlantedError as error:
         _fail(in_shell_words(error, cli.commands), 2)
     except OSError as error:

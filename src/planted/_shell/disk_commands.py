@@ -61,7 +61,12 @@ def write(
             progress=progress,
             storage_options=storage_options,
         )
-    click.echo(f"{disk!r}")
+    plan = disk.shards.plan
+    files = f"{plan.shards:_} {file_format} file" + ("" if plan.shards == 1 else "s")
+    click.echo(
+        f"{out}: {disk.n:_} rows of {disk.truth!r}, seed {disk.seed}, {disk.dtype_name}: {files}, "
+        f"{size_text(disk.n * plan.row_bytes)} in all"
+    )
     return 0
 
 

@@ -73,6 +73,8 @@ def _parameters(axes: Any, report: Report) -> None:
     axes.plot([p.z for p in shown], places, "D", color=SOIL, markersize=5, label="the learner", linestyle="none")
     axes.set_yticks(places, [f"{p.name} = {p.truth:.4g}" for p in shown])
     axes.set_ylim(-0.7, len(shown) - 0.3)
+    axes.xaxis.get_major_locator().set_params(nbins=6)  # so that long numbers stay apart
+    axes.xaxis.get_major_formatter().set_powerlimits((-4, 5))
     which = f"the worst {len(shown)} of {len(report.parameters):,}" if report.omitted else "the"
     axes.set(xlabel="standard errors from the truth", title=f"{which} parameters")
     axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, -0.16), borderaxespad=0, ncols=3)

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +69,24 @@ def _options(commands: Iterable[click.Command]) -> dict[str, str]:
     """Each option as it is typed, by the name that it has in Python."""
     typed = (max(option.opts, key=len) for command in commands for option in command.params)
     return {option.lstrip("-").replace("-", "_"): option for option in typed if option.startswith("--")}
+
+
+def of_the_command_line(error: click.ClickException) -> str:
+    """What cannot be read of the command line, as a sentence, and where to look it up."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message().rstrip(".")
+    if isinstance(error, click.NoSuchOption) and context:
+        message = f"No such option {error.option_name}{_meant(error.option_name, context.command)}"
+    if not context:
+        return message
+    return f"{message}{'' if message.endswith('?') else '.'} Try '{context.command_path} --help'."
+
+
+def _meant(name: str, command: click.Command) -> str:
+    """The options that begin so or, if there are none, the one that is spelt most like it."""
+    options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+    meant = sorted(option for option in options if option.startswith(name)) or get_close_matches(name, options, n=1)
+    return f". Did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def of_the_system(error: OSError) -> str:
