@@ -41,7 +41,7 @@ from planted._truth import LinearTruth
 from planted._types import Batch
 from planted.errors import InvalidTypeError, InvalidValueError
 
-ROUNDING: Final = 8  # times `Factor.rounding`: what solvers are off by, 6 at most for 50 to 10 000 rows
+ROUNDING: Final = 8  # times `Factor.rounding`: float32's solvers are off by 6 at most, for 50 to 10 000 rows
 USUAL: Final = 0.2  # lr / B, times the squares of a row: what fewer learners exceed than forget to train
 EXACTLY: Final = 0.1  # standard errors: a penalty leaves the intercept where it fits the weights
 ABOUT: Final = 0.2  # of a difference may be of another kind, and it is still about one factor
@@ -91,8 +91,8 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
     -----
     The noise is taken as known, ``rows.truth.noise``, plus the rounding of y to the rows' dtype and of the
     computation. With ``noise=0``, or hardly any, rounding alone is the yardstick: of independent standard normal
-    features, a weight passes that is off by about ``8 eps sqrt(p)`` times the length of all p parameters, 2e-6 of it
-    for three features in float32.
+    features, a weight passes that is off by about ``8 eps sqrt(p)`` times the length of all p parameters (for three
+    features in float32, 2e-6 of it), or in float64 four times as much, since there the yardstick has errors, too.
 
     Examples
     --------
