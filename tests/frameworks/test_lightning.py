@@ -84,6 +84,15 @@ def test_a_trainer_trains_and_validates(pipes, Model, trainer):
 
 
 @quiet
+def test_a_trainer_of_a_plain_loader_reads_epoch_0_first(pipes, Model, trainer):
+    """Though it makes an iterator before, to see whether it can."""
+    train, val = parts()
+    model, loader = Model(), planted.Loader(train, 32, framework="torch")
+    trainer(2).fit(model, loader, planted.Loader(val, 32, shuffle=False, framework="torch"))
+    assert equal(model.trained, itertools.chain(loader.read(0), loader.read(1)))
+
+
+@quiet
 def test_validation_is_optional(pipes, Model, trainer, lightning):
     """Without validation rows a model that validates nothing meets no warning."""
     train, _ = parts()

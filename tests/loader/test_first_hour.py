@@ -220,7 +220,10 @@ def test_threads_begin_epochs_of_their_own(made):
 
     def begin():
         ready.wait()
-        begun.extend(iter(source).gi_frame.f_locals["cursor"].epoch for _ in range(10))
+        for _ in range(10):
+            reading = iter(source)
+            next(reading)  # with which its epoch begins
+            begun.append(reading.gi_frame.f_locals["cursor"].epoch)
 
     threads = [threading.Thread(target=begin) for _ in range(8)]
     for thread in threads:
@@ -234,7 +237,7 @@ def test_threads_begin_epochs_of_their_own(made):
 @pytest.mark.parametrize("made", [planted.Loader, planted.Pipeline])
 def test_the_lock_of_epochs_is_in_no_pickle(made):
     source = made(ROWS)
-    iter(source)
+    next(iter(source))
     assert pickle.loads(pickle.dumps(source)).epoch == 1
 
 
@@ -312,3 +315,16 @@ def test_a_state_at_the_end_of_an_epoch_is_told_how_it_is_written():
     loader = planted.Loader(ROWS, 32)
     with pytest.raises(InvalidValueError, match=r"after the last one of epoch 0 comes {'epoch': 1, 'batch': 0}"):
         loader.load_state_dict({**loader.state_dict(), "batch": len(loader)})
+
+
+@pytest.mark.parametrize("made", [lambda: planted.Loader(ROWS, 32), lambda: planted.Pipeline(planted.Loader(ROWS, 32))])
+def test_an_iterator_of_which_nothing_is_read_costs_no_epoch(made):
+    """Trainers make one only to see whether they can; two that are read are two epochs, in that order."""
+    loader = made()
+    iter(loader)
+    first, second = iter(loader), iter(loader)
+    assert loader.epoch == 0
+    later, earlier = next(second), next(first)
+    assert loader.epoch == 2
+    np.testing.assert_array_equal(later[0], next(loader.read(0))[0])
+    np.testing.assert_array_equal(earlier[0], next(loader.read(1))[0])

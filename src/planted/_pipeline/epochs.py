@@ -50,12 +50,12 @@ class Epochs(ABC, Generic[Item]):
         """The items after the cursor, which goes with them."""
 
     def __iter__(self) -> Iterator[Item]:
-        """The items of the next epoch."""
+        """The items of the next epoch, which begins with the first of them: an iterator left unread costs none."""
         with _lock():  # two threads begin two epochs
             epoch, position = self._next
             self._next = (epoch + 1, None)
             self._cursor = cursor = Cursor(epoch, position)
-        return self._items(cursor)
+        yield from self._items(cursor)
 
     @property
     def epoch(self) -> int:
