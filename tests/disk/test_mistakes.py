@@ -176,3 +176,39 @@ def test_sizes_of_small_folders(tmp_path):
     """Nobody is told that rows take no room."""
     assert "float32, 1 KiB in npy files of" in repr(planted.write(ROWS, tmp_path))
     assert "12 bytes in memory" in repr(ROWS.split(1)[0].materialize())
+
+
+@pytest.mark.parametrize("file_format", ["npy", "arrow", "parquet"])
+@pytest.mark.parametrize("url", ["", "memory://"])
+def test_the_same_command_makes_again_what_a_finished_folder_lacks(tmp_path, library, file_format, url):
+    library("pyarrow")
+    fsspec = library("fsspec")
+    rows = planted.regression([2.0, -3.4], 4.2, n=100_000, seed=714)
+    place = f"{url}{tmp_path}"
+    system, root = fsspec.core.url_to_fs(place)
+
+    def again():
+        return planted.write(rows, place, format=file_format, shard_bytes="256KiB")
+
+    def files():
+        return {path.rsplit("/", 1)[-1]: system.cat(path) for path in system.ls(root, detail=False)}
+
+    again()
+    whole = files()
+    lost = [f"rows-00000001.{file_format}", "rows-00000000.sums", "plan.json"]
+    for name in lost:
+        system.rm(f"{root}/{name}")
+    shortened = f"rows-00000002.{file_format}" if file_format == "npy" else "rows-00000001.sums"
+    system.pipe(f"{root}/{shortened}", whole[shortened][:-1])
+    again()
+    assert files() == whole
+    assert planted.verify(place).ok
+
+
+def test_what_a_finished_folder_has_is_not_written_again(tmp_path):
+    planted.write(ROWS, tmp_path)
+    times = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    progress = []
+    planted.write(ROWS, tmp_path, progress=lambda *done: progress.append(done))
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+    assert progress == [(100, 100)]

@@ -24,6 +24,11 @@ def segments_of(plan: Plan, shard: int) -> int:
     return plan.blocks_of(shard) + (1 if plan.file_format == "npy" else 2)
 
 
+def table_size(plan: Plan, shard: int) -> int:
+    """Bytes of a shard's table as it is kept."""
+    return 16 * segments_of(plan, shard) + 8
+
+
 def table_text(plan: Plan, shard: int, table: ChecksumTable) -> bytes:
     """A table as it is kept: little-endian words, then the checksum of them and of the shard's identity."""
     words = table.astype("<u8").tobytes()
@@ -48,7 +53,7 @@ def read_table(folder: Folder, plan: Plan, shard: int, expected: int | None) -> 
         file = folder.open(name)
     except MissingError as error:
         raise MissingError(f"{error}: mend the rows with planted verify --repair") from None
-    size = 16 * segments_of(plan, shard) + 8
+    size = table_size(plan, shard)
     text = bytearray(size if file.size == size else 8)
     if file.size == size:
         file.read_into(text, 0)

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from planted._disk.storage import LOCK, TEMPORARY, Buffer, Folder, LocalFolder
+from planted._disk.storage import LOCK, TEMPORARY, UNKNOWN_SIZE, Buffer, Folder, LocalFolder
 from planted._machine import Workers
 from planted.errors import (
     DamagedError,
@@ -110,6 +110,18 @@ class RemoteFolder:
             return sorted(str(path).rsplit("/", 1)[-1] for path in self.system.ls(self.root, detail=False))
         except FileNotFoundError:
             return []
+        except Exception as error:
+            raise _failure(error, self.url) from error
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file in it, never from fsspec's cache."""
+        try:
+            self._forget(self.root)
+            found = self.system.ls(self.root, detail=True)
+            sizes = {str(each["name"]).rsplit("/", 1)[-1]: each.get("size") for each in found}
+            return {name: UNKNOWN_SIZE if size is None else int(size) for name, size in sizes.items()}
+        except FileNotFoundError:
+            return {}
         except Exception as error:
             raise _failure(error, self.url) from error
 

@@ -24,6 +24,7 @@ Buffer: TypeAlias = Any  # whatever lends its bytes: bytes, memoryview, a contig
 
 LOCK: Final = ".writing"
 TEMPORARY: Final = ".part"  # how the names of unfinished files end
+UNKNOWN_SIZE: Final = -1  # of a file in a store that does not say
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READERS: Final = 2  # threads that keep a local disk busy, if it reads ahead; one core's work each
 READAHEAD_BYTES: Final = 1 << 23  # bytes to read ahead of what is read in order
@@ -77,6 +78,10 @@ class Folder(Protocol):
         """The names of the files; none if there is no such folder."""
         ...
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file, by its name, from one listing; `UNKNOWN_SIZE` where that does not say."""
+        ...
+
     def open(self, name: str) -> File:
         """A file, for reading."""
         ...
@@ -123,6 +128,16 @@ class LocalFolder:
             return sorted(path.name for path in self.path.iterdir())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise _failure(error, self.path) from error
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of whatever lies in it; links are not followed."""
+        try:
+            with os.scandir(self.path) as found:
+                return {each.name: each.stat(follow_symlinks=False).st_size for each in found}
+        except FileNotFoundError:
+            return {}
         except OSError as error:
             raise _failure(error, self.path) from error
 

@@ -14,8 +14,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
-from planted._disk.checksums import checksum, read_table, table_sum, table_text
-from planted._disk.formats import BLOCK_BYTES, PIECE_BYTES, encoded, library_of, unknown_format
+from planted._disk.checksums import checksum, read_table, table_size, table_sum, table_text
+from planted._disk.formats import BLOCK_BYTES, PIECE_BYTES, encoded, file_size, library_of, unknown_format
 from planted._disk.manifest import (
     FILE_FORMATS,
     MANIFEST,
@@ -30,7 +30,7 @@ from planted._disk.manifest import (
 )
 from planted._disk.remote import folder_of
 from planted._disk.rows import MERGE_FACTORS, DiskRows, rows_in
-from planted._disk.storage import LOCK, TEMPORARY, Folder
+from planted._disk.storage import LOCK, TEMPORARY, UNKNOWN_SIZE, Folder
 from planted._input import bytes_of, flag, inner_rows, is_rows, length, short
 from planted._machine import Workers, cores
 from planted._rows import BaseRows, PlantedRows
@@ -66,7 +66,8 @@ def write(
     """Write rows to a folder or a store, in shards that other programs can read too.
 
     A shard appears whole or not at all, and the manifest last. After an interruption of any kind the same call goes on
-    where it was and ends with the same bytes. Memory does not grow with the number of rows.
+    where it was and ends with the same bytes; of a finished folder it makes again the files that are missing or have
+    another size. Memory does not grow with the number of rows.
 
     Parameters
     ----------
@@ -121,8 +122,7 @@ def write(
             manifest = _carry_out(folder, plan, progress)
         else:
             manifest = manifest_from(read_text(folder, MANIFEST), MANIFEST)
-            if progress is not None:
-                progress(plan.n, plan.n)
+            _complete(folder, manifest, progress)
     return rows_in(folder, manifest)
 
 
@@ -228,6 +228,34 @@ def _carry_out(folder: Folder, plan: Plan, progress: Progress | None) -> Manifes
         return _shard_sum(folder, plan, shard, there, stop)
 
     return finish(folder, plan, for_each_shard(plan, work, progress, stop, folder.copies))
+
+
+def _complete(folder: Folder, manifest: Manifest, progress: Progress | None) -> None:
+    """Make again what is missing of a finished folder, or has another size, as its list of files tells."""
+    plan, there, stop = manifest.plan, folder.sizes(), threading.Event()
+    lacking = {shard for shard in range(plan.shards) if _lacks(plan, shard, there)}
+
+    def work(shard: int) -> None:
+        if shard in lacking:
+            write_shard(folder, plan, shard, stop, manifest.shards[shard])
+
+    if lacking:
+        for_each_shard(plan, work, progress, stop, folder.copies)
+    elif progress is not None:
+        progress(plan.n, plan.n)
+    if PLAN not in there:
+        folder.write(PLAN, [text_of(plan)])
+    if lacking or PLAN not in there:
+        folder.fsync()
+
+
+def _lacks(plan: Plan, shard: int, there: dict[str, int]) -> bool:
+    """Whether a file of a shard is missing, or has another size than it must have, if that is known."""
+    for name, expected in zip(plan.names_of(shard), (file_size(plan, shard), table_size(plan, shard)), strict=True):
+        found = there.get(name)
+        if found is None or found not in (expected or found, UNKNOWN_SIZE):
+            return True
+    return False
 
 
 def finish(folder: Folder, plan: Plan, sums: Sequence[int]) -> Manifest:
