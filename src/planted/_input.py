@@ -146,7 +146,7 @@ def floats(value: object, name: str, *, remedy: str) -> FloatArray:
     """
     try:
         array = np.asarray(_to_numpy(value, name, remedy))
-    except (ValueError, UserWarning):  # lists of unequal length
+    except (ValueError, UserWarning):  # lists of unequal length, of which older NumPys warn
         raise InvalidValueError(f"{name} is not an array, but lists of unequal length: {remedy}") from None
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array

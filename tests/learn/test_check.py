@@ -230,7 +230,7 @@ def test_exact_fits_in_the_dtype_of_the_rows_pass_without_noise(dtype, noise):
     for seed in range(20):
         rows = planted.regression([2.0, -3.4, 0.7], 4.2, noise=noise, n=1000, seed=seed, dtype=dtype)
         A = np.column_stack([np.ones(1000, dtype), rows.X])
-        exact = np.linalg.lstsq(A, rows.y[:, 0])[0], np.linalg.solve(A.T @ A, A.T @ rows.y[:, 0])
+        exact = np.linalg.lstsq(A, rows.y[:, 0], rcond=None)[0], np.linalg.solve(A.T @ A, A.T @ rows.y[:, 0])
         for beta in exact:
             assert beta.dtype == dtype
             assert planted.check((beta[1:], beta[0]), rows).passed

@@ -194,7 +194,7 @@ def _ndim(value: Any) -> int | None:
     """How many dimensions an array of it has; None if it is none, such as arrays of unequal shapes."""
     try:
         return np.ndim(value)
-    except ValueError:
+    except (ValueError, UserWarning):
         return None
 
 
