@@ -34,8 +34,9 @@ from planted._disk import (
     verify,
     write,
 )
+from planted._estimates import Estimate
 from planted._lazy import LazyModule
-from planted._learn import Estimate, Report, check, least_squares, sgd
+from planted._learn import Report, check, least_squares, sgd
 from planted._loader import Loader
 from planted._order import Permutation, permutation
 from planted._pipeline import Pipeline

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy.typing as npt
 
+from planted._estimates import Estimate
 from planted._frameworks import (
     Framework,
     HyperParameters,
@@ -27,7 +28,7 @@ from planted._frameworks import (
     add_to_class,
     refuse_integers,
 )
-from planted._learn import Estimate, Learner, descend
+from planted._learn import Learner, descend
 from planted._rows import regression
 from planted.errors import InvalidTypeError, MissingDependencyError, ProcessGroupError
 

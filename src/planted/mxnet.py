@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy.typing as npt
 
+from planted._estimates import Estimate
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, absent, add_to_class
-from planted._learn import Estimate, Learner, descend
+from planted._learn import Learner, descend
 from planted.errors import MissingDependencyError
 
 try:

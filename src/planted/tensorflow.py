@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from planted._estimates import Estimate
 from planted._frameworks import Framework, HyperParameters, SyntheticData, TensorDataModule, absent, add_to_class
 from planted._input import length, loader_remedy
-from planted._learn import Estimate, Learner, descend
+from planted._learn import Learner, descend
 from planted._loader import Loader
 from planted._pipeline import Pipeline, read_once
 from planted.errors import InvalidTypeError, InvalidValueError, MissingDependencyError

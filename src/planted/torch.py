@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planted import _frameworks
+from planted._estimates import Estimate
 from planted._frameworks import (
     Dataset,
     Framework,
@@ -26,7 +27,7 @@ from planted._frameworks import (
     absent,
     add_to_class,
 )
-from planted._learn import Estimate, Learner, descend
+from planted._learn import Learner, descend
 from planted._pipeline import Arrays, equally_long
 from planted._types import RowNumbers
 from planted.errors import MissingDependencyError, ProcessGroupError

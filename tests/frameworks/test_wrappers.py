@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted._learn.estimate import as_estimate
+from planted._estimates.estimate import as_estimate
 from planted.errors import InvalidTypeError, InvalidValueError
 
 W, B = [2.0, -3.5], 4.25

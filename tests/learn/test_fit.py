@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted._learn import descent, factor
+from planted._learn import descent, sample
 from planted._learn.factor import triangularise
 from planted.errors import DivergedError, InvalidTypeError, InvalidValueError
 
@@ -275,7 +275,7 @@ def test_rows_that_take_hours_are_announced(call):
 
 @pytest.mark.parametrize("call", [planted.least_squares, lambda rows: planted.check(([2.0, -3.4], 4.2), rows)])
 def test_what_is_announced_is_read(monkeypatch, call):
-    monkeypatch.setattr(factor, "MANY", 1_000)
+    monkeypatch.setattr(sample, "MANY", 1_000)
     rows = planted.regression([2.0, -3.4], 4.2, n=50_000)
     with pytest.warns(
         UserWarning, match=r"about 2 seconds; to read a part, pass rows\.split\(10_000_000\)\[0\]"

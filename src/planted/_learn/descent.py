@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from planted._estimates import Estimate
 from planted._input import integer, real, to_numpy
-from planted._learn.estimate import Estimate
 from planted._rows import Rows
 from planted.errors import DivergedError, InvalidTypeError, InvalidValueError
 

@@ -9,25 +9,19 @@ et al., "Communication-optimal parallel and sequential QR and LU factorizations"
 QR).
 """
 
-import time
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from planted._estimates import Estimate, Float64s
 from planted._input import length
-from planted._learn.estimate import Estimate, Float64s
 from planted._learn.sample import block_rows, blocks, features_of, sample_of
 from planted._machine import too_large, too_large_error
-from planted._types import Batch
 from planted.errors import InvalidValueError
 
 LARGEST: Final = 1e153  # the squares of what is larger are beyond float64
-MANY: Final = 1 << 34  # values that take minutes to read: whoever asks for more is told
-TIMED: Final = 4  # blocks by which the time of all is estimated
-PART: Final = 1 << 26  # values that take a second
 FEW: Final = 64  # parameters for which SciPy's solver for triangles costs more than it saves: threads, and its import
 
 
@@ -130,32 +124,7 @@ def factorise(sample: Any) -> Factor:
             f"a least-squares fit of {features:_} features, which works on a square of them,",
             "check or fit a model of fewer features; fewer rows, or minibatches, do not help",
         )
-    parts = blocks(sample, features)
-    if length(sample) * (features + 1) > MANY:
-        parts = _told(parts, sample, features)
-    return triangularise(parts, features)
-
-
-def _told(parts: Iterator[Batch], sample: Any, features: int) -> Iterator[Batch]:
-    """The same blocks; after a few of them a warning of how long all will take."""
-    n, read, start = length(sample), 0, 0.0
-    for i, part in enumerate(parts):
-        if i == 1:  # what the first one takes, such as compiling, comes but once
-            start = time.perf_counter()
-        elif i == TIMED + 1:
-            seconds = (time.perf_counter() - start) / read * n
-            few = max(10 * (features + 1), 10 ** int(np.log10(PART / (features + 1))))
-            remedy = f"; to read a part, pass rows.split({few:_})[0]" if hasattr(sample, "split") else ""
-            warnings.warn(f"all {n:_} rows are read, which takes about {_duration(seconds)}{remedy}", stacklevel=5)
-        yield part
-        read += len(part.X) if i else 0
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}s"
-    return f"{max(seconds, 2):.0f} seconds"
+    return triangularise(blocks(sample, features), features)
 
 
 def least_squares(rows: Any, y: Any = None) -> Estimate:

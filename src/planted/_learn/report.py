@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from planted._learn.estimate import Estimate
+from planted._estimates import Estimate
 
 SHOWN: Final = 12
 COLUMNS: Final = ("", "truth", "estimate", "error", "std. error", "z")

@@ -3,6 +3,8 @@
 Rows are whatever has a length and `take`; those to check against have a truth as well.
 """
 
+import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
@@ -16,6 +18,9 @@ from planted._types import Batch, FloatArray
 from planted.errors import InvalidTypeError, InvalidValueError
 
 BLOCK_ROWS: Final = 8192
+MANY: Final = 1 << 34  # values that take minutes to read: whoever asks for more is told
+TIMED: Final = 4  # blocks by which the time of all is estimated
+PART: Final = 1 << 26  # values that take a second
 PAIR: Final = "pass (X, y) with X of shape (rows, features) and y of shape (rows,) or (rows, 1)"
 
 
@@ -120,13 +125,40 @@ def block_rows(features: int) -> int:
 
 
 def blocks(rows: Any, features: int) -> Iterator[Batch]:
-    """All rows in their order, some thousands at a time."""
+    """All rows in their order, some thousands at a time; where they take minutes, a warning says so."""
+    parts = _blocks(rows, features)
+    return _told(parts, rows, features) if length(rows) * (features + 1) > MANY else parts
+
+
+def _blocks(rows: Any, features: int) -> Iterator[Batch]:
     n, step = length(rows), block_rows(features)
     for i in range(0, n, step):
         X, y = _checked(rows, np.arange(i, min(i + step, n)))
         if X.shape[1] != features:
             raise InvalidValueError(f"take of {type(rows).__name__} gave {X.shape[1]} features, not {features}")
         yield Batch(X, y)
+
+
+def _told(parts: Iterator[Batch], rows: Any, features: int) -> Iterator[Batch]:
+    """The same blocks; after a few of them a warning of how long all will take."""
+    n, read, start = length(rows), 0, 0.0
+    for i, part in enumerate(parts):
+        if i == 1:  # what the first one takes, such as compiling, comes but once
+            start = time.perf_counter()
+        elif i == TIMED + 1:
+            seconds = (time.perf_counter() - start) / read * n
+            few = max(10 * (features + 1), 10 ** int(np.log10(PART / (features + 1))))
+            remedy = f"; to read a part, pass rows.split({few:_})[0]" if hasattr(rows, "split") else ""
+            warnings.warn(f"all {n:_} rows are read, which takes about {_duration(seconds)}{remedy}", stacklevel=5)
+        yield part
+        read += len(part.X) if i else 0
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}s"
+    return f"{max(seconds, 2):.0f} seconds"
 
 
 def _checked(rows: Any, numbers: Any) -> Batch:

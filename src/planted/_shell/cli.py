@@ -15,8 +15,9 @@ import click
 import numpy as np
 
 import planted
+from planted._estimates import Estimate
 from planted._input import length
-from planted._learn import BLOCK_ROWS, Estimate, Report, training_settings
+from planted._learn import BLOCK_ROWS, Report, training_settings
 from planted._pipeline import FRAMEWORKS
 from planted._rows import ComputedRows
 from planted._shell.disk_commands import COMMANDS

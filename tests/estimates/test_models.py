@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import planted
-from planted._learn.columns import order
+from planted._estimates.columns import order
 from planted.errors import InvalidTypeError, InvalidValueError
 
 ROWS = planted.regression([2.0, -3.4, 0.5], 4.2, noise=0.1, n=300, seed=714, dtype="float64")

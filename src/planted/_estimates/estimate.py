@@ -7,10 +7,11 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from planted._estimates.asking import compare_model
+from planted._estimates.columns import order, refuse_terms
+from planted._estimates.layers import layer_in, layer_of, without_weights
+from planted._estimates.models import from_estimator, from_named, from_results
 from planted._input import floats, real, vector
-from planted._learn.columns import order, refuse_terms
-from planted._learn.layers import layer_in, layer_of, without_weights
-from planted._learn.models import compare_model, from_estimator, from_named, from_results
 from planted._types import FloatArray
 from planted.errors import InvalidTypeError, InvalidValueError
 

@@ -1,28 +1,24 @@
-"""Models that can be asked: the weights and intercept of fitted ones, once they have shown that they are a line.
+"""Fitted models of statistics: their weights and intercept, once they have shown that they are a line.
 
 A model says by its own predictions whether it is ``X w + b``: that is true of whatever is linear, and false of a
 classifier, a count model or a polynomial, whichever library they are of.
 """
 
-import copy
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from planted._estimates.columns import is_constant, refuse_terms
 from planted._input import floats, to_numpy
-from planted._learn.columns import is_constant, refuse_terms
 from planted._types import FloatArray
 from planted.errors import InvalidTypeError, InvalidValueError
 
 POINTS: Final = 4  # at which predictions are compared with the line
 PROBE_VALUES: Final = 1 << 20  # how many values a model is asked about at once
-COARSE: Final = 2.0**-6  # relative error of predictions in bfloat16, or by devices that multiply in it
-WRAPPED: Final = ("_orig_mod", "module")  # what compiled and distributed models hold: the model itself
 REMEDY: Final = "pass its weights and intercept as (w, b)"
 REFIT: Final = "fit a linear model to the rows' own columns, with nothing before it that needs another table"
 
@@ -111,10 +107,11 @@ def _compare(kind: str, predict: Predict, w: FloatArray, b: FloatArray) -> None:
     exact = 1e-9 if predicted.dtype == np.float64 else 1e-5
     numeric = predicted.dtype.kind == "f" and predicted.size == POINTS
     if not (numeric and (np.abs(predicted.reshape(-1) - (X @ w + b)) <= exact * size).all()):
-        raise _no_line(kind)
+        raise no_line(kind)
 
 
-def _no_line(kind: str) -> InvalidTypeError:
+def no_line(kind: str) -> InvalidTypeError:
+    """The error of a model that is not a line."""
     return InvalidTypeError(
         f"{kind} is not a line: what it predicts is not X w + b, the only thing that check can judge: use a linear "
         "regression of y on the rows' features"
@@ -151,88 +148,3 @@ def _is_fitted(model: Any) -> bool:
     if hasattr(model, "__sklearn_is_fitted__"):
         return bool(model.__sklearn_is_fitted__())
     return any(name.endswith("_") and not name.startswith("_") for name in vars(model))
-
-
-# ---- models of layers -----------------------------------------------------------------------------------------------
-
-
-def compare_model(model: Any, parameter: Any, w: FloatArray, b: FloatArray) -> None:
-    """Refuse a model around one layer whose outputs are not those of the layer, with weights w and intercept b.
-
-    `parameter` is what the model keeps w in. A model that cannot be asked is believed.
-
-    Raises
-    ------
-    InvalidTypeError
-        If the model computes something else.
-    """
-    kind = type(model).__name__
-    w, b = w.astype(np.float64), b.astype(np.float64)
-    if b.size != 1 or w.size != max(w.shape, default=1) or not (np.isfinite(w).all() and np.isfinite(b).all()):
-        return
-    w, b = w.reshape(-1), b.reshape(())
-    X = _telling_points(w, float(b))
-    outputs = _outputs(model, parameter, X)
-    if outputs is None:
-        return
-    size = np.abs(X) @ np.abs(w) + abs(float(b))
-    if not (np.abs(outputs - (X @ w + b)) <= COARSE * size + np.finfo(np.float32).tiny).all():
-        raise _no_line(kind)
-
-
-def _telling_points(w: FloatArray, b: float) -> FloatArray:
-    """Points on both sides of where the line is 0, so that functions that bend there show it.
-
-    Their values are a power of 2, at most 2, times a short fraction, which all precisions have.
-    """
-    count = POINTS + (w.size == POINTS)  # not as many as features, so that no row is taken for a column
-    signs = np.where(w < 0, -1.0, 1.0)
-    X = np.random.default_rng(0).integers(-8, 9, (count, w.size)) / 4
-    X[:2] = signs, -signs
-    length = float(np.abs(w).sum())
-    steps = np.ceil(np.log2(2 * abs(b) / length)) if b and length else 0.0
-    points: FloatArray = X * 2.0 ** np.clip(steps, 0, 100)
-    return points
-
-
-def _outputs(model: Any, parameter: Any, X: FloatArray) -> FloatArray | None:
-    """One output for each row; None of a model that does not give them, when it is called as it is in use."""
-    for name in WRAPPED:
-        model = getattr(model, name, model)
-    if not callable(model):
-        return None
-    try:
-        with warnings.catch_warnings(), _in_use(model) as asked:
-            warnings.simplefilter("ignore")
-            tensor = getattr(parameter, "new_tensor", None)
-            points = X.astype(np.float32) if tensor is None else tensor(X.tolist())
-            for each_alone in (False, True):  # some models take one row
-                with suppress(Exception):
-                    found = [asked(row) for row in points] if each_alone else [asked(points)]
-                    outputs = np.concatenate([to_numpy(output).reshape(-1) for output in found])
-                    if outputs.size == len(X) and outputs.dtype.kind == "f":
-                        return outputs.astype(np.float64)
-    except Exception:  # noqa: BLE001 -- whatever a model raises that wants something else
-        return None
-    return None
-
-
-@contextmanager
-def _in_use(model: Any) -> Iterator[Any]:
-    """The model as it predicts, without dropout; nothing of it is changed afterwards."""
-    parts = list(model.modules()) if callable(getattr(model, "modules", None)) else []
-    modes = [(part, part.training) for part in parts if isinstance(getattr(part, "training", None), bool)]
-    if modes:
-        try:
-            for part, _ in modes:
-                part.training = False
-            yield model
-        finally:
-            for part, training in modes:
-                part.training = training
-    elif callable(getattr(model, "eval", None)):  # it does not say in which mode it was
-        model = copy.deepcopy(model)
-        model.eval()
-        yield model
-    else:
-        yield model
