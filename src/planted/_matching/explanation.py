@@ -27,7 +27,7 @@ import numpy.typing as npt
 from planted._matching.delivery import Float64s
 from planted._matching.expected import Bits, Expected, Flags, bits_of, hashed
 from planted._matching.fitting import Rule, find_paired, find_unpaired, recognise
-from planted._matching.matching import UNKNOWN
+from planted._matching.matching import UNKNOWN, runs
 from planted._types import RowNumbers
 
 KEPT_VALUES: Final = 1 << 21  # values of wrong rows that are kept in memory; further rows are only counted
@@ -196,11 +196,13 @@ class _Pairs(NamedTuple):
 class _Column:
     """One column of the wrong rows, and the expected rows that have one of its values, unless these are too many."""
 
-    __slots__ = ("_hits", "_most", "_of_wrong", "_places", "_rows", "_sizes", "_values", "count")
+    __slots__ = ("_by_value", "_hits", "_most", "_places", "_rows", "_sizes", "_starts", "_values", "count")
 
     def __init__(self, wrong: Bits, most: int) -> None:
-        self._values, self._of_wrong = np.unique(wrong, return_inverse=True)
-        self._sizes = np.bincount(self._of_wrong)  # how many wrong rows have each value
+        self._by_value = np.argsort(wrong)
+        ascending = wrong[self._by_value]
+        self._starts, self._sizes = runs(ascending)  # of the wrong rows that have each value, in `_by_value`
+        self._values = ascending[self._starts]
         self._rows: list[npt.NDArray[np.int32]] = []
         self._places: list[npt.NDArray[np.int32]] = []  # for each of these rows, which of the values it has
         self._hits, self._most = 0, most
@@ -227,14 +229,12 @@ class _Column:
         """All pairs of a wrong row and an expected row that share a value, each as wrong * n + row."""
         if not self.count:
             return np.empty(0, np.int64)
-        rows, places, sizes = np.concatenate(self._rows), np.concatenate(self._places), self._sizes
-        repeats = sizes[places]
+        rows, places = np.concatenate(self._rows), np.concatenate(self._places)
+        # each row is paired with all wrong rows that have its value: a run of `_by_value`
+        repeats = self._sizes[places]
         ends = np.cumsum(repeats)
-        # each row is paired with all wrong rows that have its value: a run of `by_value`
-        by_value = np.argsort(self._of_wrong, kind="stable")
-        starts = np.cumsum(sizes) - sizes
         within = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
-        wrong = by_value[np.repeat(starts[places], repeats) + within]
+        wrong = self._by_value[np.repeat(self._starts[places], repeats) + within]
         keys: Numbers = wrong * n + np.repeat(rows, repeats)
         return keys
 
@@ -298,7 +298,7 @@ def _likeliest_first(pairs: _Pairs, numbers: RowNumbers, arrived: Flags, feature
 
 def _recognising(pairs: _Pairs) -> Flags:
     """The columns that recognise many wrong rows: where one does, a few equal values of another may be accidents."""
-    times = np.array([len(np.unique(pairs.wrong[equal])) for equal in pairs.equal.T])
+    times = np.array([len(runs(pairs.wrong[equal])[0]) for equal in pairs.equal.T])
     many: Flags = times >= MANY * times.max(initial=0)
     return many
 
@@ -337,7 +337,7 @@ def _column_bits(expected: Expected, columns: int) -> Float64s:
     most = float(expected.value_bits)
     _, sample = next(expected.pieces(), (0, np.empty((0, columns))))
     m = len(sample)
-    repeated = [m - len(np.unique(column)) for column in bits_of(sample).T]
+    repeated = [m - len(runs(np.sort(column))[0]) for column in bits_of(sample).T]
     return np.array([min(most, np.log2(m * m / 2 / k)) if k else most for k in repeated], np.float64)
 
 

@@ -14,8 +14,9 @@ in each column `SPARE` more different values than it has numbers to fit. Each ag
 as chance has it once in 2^20 times in float32 and once in 2^8 in float16: four of them, once in 2^80, or in 2^32.
 """
 
+import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -39,6 +40,7 @@ TINY: Final = 1e-300  # instead of a divisor of 0
 DOUBLE: Final = 2.0**-45  # rounding in float64, of sums too, relative to the values
 
 Rule = tuple[Change | None, ...]  # of each column; None where it was changed in no simple way
+Fit = Callable[[int], Change | None]  # of the number of a column
 Numbers = npt.NDArray[np.intp]
 
 
@@ -56,7 +58,7 @@ def find_paired(delivered: Float64s, rows: RowNumbers, expected: Expected) -> Fo
     usual = ("same", expected.precision)
     expected, eps = replace(expected, precision="float64"), _precision(delivered)
     step = -(-len(rows) // SAMPLE)
-    changes = _fit(delivered[::step], expected.take(rows[::step]), eps)
+    changes = tuple(map(_fit(delivered[::step], expected.take(rows[::step]), eps), range(len(eps))))
     if all(change is None or (change.name in usual and change.source == j) for j, change in enumerate(changes)):
         return None
     explained = np.ones(len(rows), bool)
@@ -83,7 +85,7 @@ def find_unpaired(delivered: Float64s, rows: RowNumbers, expected: Expected, kno
     attempts: list[Callable[[], Rule]] = [lambda: known]
     if len(delivered) == len(values):
         attempts.append(lambda: _sorted_changes(delivered, values, eps))
-    attempts.append(lambda: tuple(map(_of_some, delivered.T, values.T, range(delivered.shape[1]), eps)))
+    attempts.append(lambda: _while_found(map(_of_some, delivered.T, values.T, range(len(eps)), eps)))
     for attempt in attempts:
         rule = attempt()
         found = recognise(delivered, rows, expected, rule)
@@ -152,19 +154,19 @@ def _precision(delivered: Float64s) -> list[float]:
     return found
 
 
-def _fit(delivered: Float64s, expected: Float64s, eps: Sequence[float], share: float = SHARE) -> Rule:
-    """The simplest change of each column, from pairs of rows: of the column itself, or else of the likeliest others."""
-    changes: list[Change | None] = []
-    others: npt.NDArray[np.float64] | None = None
-    for j, column in enumerate(delivered.T):
-        change = _fit_column(column, expected[:, j], j, eps[j], share)
-        if change is None:
-            others = _likenesses(delivered, expected) if others is None else others
-            likeliest = np.argsort(-others[j], kind="stable")[:2].tolist()
-            fitted = (_fit_column(column, expected[:, s], s, eps[j], share) for s in likeliest if s != j)
-            change = next((each for each in fitted if each is not None), None)
-        changes.append(change)
-    return tuple(changes)
+def _fit(delivered: Float64s, expected: Float64s, eps: Sequence[float], share: float = SHARE) -> Fit:
+    """Finds the simplest change that makes a column of pairs of rows, of itself or else of the likeliest others."""
+    likenesses = functools.cache(lambda: _likenesses(delivered, expected))
+
+    def of_column(j: int) -> Change | None:
+        change = _fit_column(delivered[:, j], expected[:, j], j, eps[j], share)
+        if change is not None:
+            return change
+        likeliest = np.argsort(-likenesses()[j], kind="stable")[:2].tolist()
+        fitted = (_fit_column(delivered[:, j], expected[:, s], s, eps[j], share) for s in likeliest if s != j)
+        return next((each for each in fitted if each is not None), None)
+
+    return of_column
 
 
 def _likenesses(delivered: Float64s, expected: Float64s) -> Float64s:
@@ -178,17 +180,19 @@ def _likenesses(delivered: Float64s, expected: Float64s) -> Float64s:
 
 def _fit_column(delivered: Float64s, values: Float64s, source: int, eps: float, share: float) -> Change | None:
     """The simplest change that leads from these values to all delivered ones, or else to most of them."""
+    enough = max(share * len(delivered), min(FEWEST, len(delivered)))
+    of_most = None
     with np.errstate(all="ignore"):
-        changes = list(_simplest_first(delivered, values, source))
-        explained = [change.explains(delivered, values, eps) for change, _ in changes]
-        for least in (len(delivered), max(share * len(delivered), min(FEWEST, len(delivered)))):
-            for (change, fitted), explains in zip(changes, explained, strict=True):
-                if explains.sum() < least:
-                    continue
-                different = min(len(np.unique(delivered[explains])), len(np.unique(values[explains])))
-                if change.name in ("same", "constant", "clipped") or different >= fitted + SPARE:
+        for change, fitted in _simplest_first(delivered, values, source):
+            explained = change.explains(delivered, values, eps)
+            if explained.sum() < enough or (of_most and not explained.all()):
+                continue
+            different = min(len(np.unique(delivered[explained])), len(np.unique(values[explained])))
+            if change.name in ("same", "constant", "clipped") or different >= fitted + SPARE:
+                if explained.all():
                     return change
-    return None
+                of_most = change
+    return of_most
 
 
 def _simplest_first(delivered: Float64s, values: Float64s, source: int) -> Iterator[tuple[Change, int]]:
@@ -269,15 +273,17 @@ def _distance(residuals: Float64s) -> float:
 # ---- rows without pairs -----------------------------------------------------------------------------------------
 
 
+def _while_found(changes: Iterable[Change | None]) -> Rule:
+    """The changes up to the first column that has none: without it, a rule recognises no row."""
+    return tuple(itertools.takewhile(lambda change: change is not None, changes))
+
+
 def _sorted_changes(delivered: Float64s, values: Float64s, eps: Sequence[float]) -> Rule:
     """The change of each column, from the values in ascending order, and against the values in descending order."""
     step = -(-len(delivered) // SAMPLE)
     delivered, values = np.sort(delivered, axis=0)[::step], np.sort(values, axis=0)[::step]
-    rising = _fit(delivered, values, eps, share=1.0)
-    if None not in rising:
-        return rising
-    falling = _fit(delivered, values[::-1], eps, share=1.0)
-    return tuple(up or down for up, down in zip(rising, falling, strict=True))
+    rising, falling = (_fit(delivered, each, eps, share=1.0) for each in (values, values[::-1]))
+    return _while_found(rising(j) or falling(j) for j in range(len(eps)))
 
 
 def _of_some(delivered: Float64s, values: Float64s, source: int, eps: float) -> Change | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from planted._matching.delivery import Float64s, Piece
 from planted._matching.expected import Bits, Expected, Flags, bits_of, hashed, rounded
@@ -132,7 +133,7 @@ class RowIndex:
 
     def _next_of_equal(self, hashes: Bits, first: RowNumbers) -> RowNumbers:
         """For sorted hashes and the first place of each: the next place not yet found, or the last if all were."""
-        starts, sizes = _runs(hashes)
+        starts, sizes = runs(hashes)
         earlier = np.arange(len(hashes)) - np.repeat(starts, sizes)  # rows before it in this call with the same hash
         last = np.searchsorted(self._hashes, hashes, "right") - 1
         places: RowNumbers = np.minimum(first + self._found[first] + earlier, last)
@@ -143,15 +144,13 @@ class RowIndex:
         """For each row the lowest number of a row with the same values; None if all rows are different."""
         if not self._has_equal_rows:
             return None
-        starts, sizes = _runs(self._hashes)
+        starts, sizes = runs(self._hashes)
         representatives = np.empty(len(self._numbers), np.int64)
         representatives[self._numbers] = np.repeat(self._numbers[starts], sizes)
         return representatives
 
 
-def _runs(values: Bits) -> tuple[RowNumbers, RowNumbers]:
+def runs(values: npt.NDArray[np.generic]) -> tuple[RowNumbers, RowNumbers]:
     """Where each run of equal values starts in a sorted vector, and how long it is."""
-    if not len(values):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
     return starts, np.diff(np.append(starts, len(values)))
