@@ -107,12 +107,12 @@ def bytes_of(value: object, name: str, *, remedy: str = "use a number of bytes, 
 def size_text(count: int) -> str:
     """A number of bytes for people.
 
-    >>> size_text(1), size_text(65_484), size_text(5_000_000), size_text(4 << 30)
-    ('1 byte', '64 KiB', '4.8 MiB', '4.00 GiB')
+    >>> size_text(1), size_text(65_484), size_text(5_000_000), size_text(4 << 30), size_text(12 * 10**12)
+    ('1 byte', '64 KiB', '4.8 MiB', '4.00 GiB', '11,175.87 GiB')
     """
     for unit, size, digits in (("GiB", 1 << 30, 2), ("MiB", 1 << 20, 1), ("KiB", 1 << 10, 0)):
         if count >= size:
-            return f"{count / size:.{digits}f} {unit}"
+            return f"{count / size:,.{digits}f} {unit}"
     return bytes_text(count)
 
 

@@ -211,5 +211,5 @@ def test_keras_fit_of_a_loader_names_the_function_for_it(framework):
         with pytest.raises(AttributeError, match=r"is not an array.*planted\.tensorflow\.dataset\((loader|pipeline)\)"):
             model.fit(stream, verbose=0)
     for rows in (ROWS, ROWS.materialize()):
-        with pytest.raises(AttributeError, match=r"no single array.*model\.fit\(rows\.X, rows\.y\)"):
+        with pytest.raises(AttributeError, match=r"not one array.*model\.fit\(rows\.X, rows\.y\)"):
             model.fit(rows, epochs=2)

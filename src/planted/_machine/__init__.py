@@ -5,10 +5,10 @@ Numba is imported when it is first asked for.
 """
 
 from planted._lazy import lazily
-from planted._machine.capacity import too_large, too_large_error
+from planted._machine.capacity import cores, too_large, too_large_error
 from planted._machine.kept import Kept, drop_oldest
 from planted._machine.memory import empty
-from planted._machine.pieces import cores, in_pieces
+from planted._machine.pieces import in_pieces
 from planted._machine.workers import (
     BACKGROUND,
     Notifier,

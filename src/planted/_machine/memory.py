@@ -2,8 +2,8 @@
 
 Memory fresh from the operating system costs a page fault every 4 KiB, about as much time as filling it with rows. So
 *buffers* of a chunk's size are kept and lent again. A buffer comes back when the last array, view or tensor over it is
-gone: all of them hold its *owner*, so nothing that a caller still has is ever overwritten. Buffers that nobody wanted
-for `IDLE` seconds are given up when another array is made, all that are free by `release` or when memory is short.
+gone: all of them hold its *owner*, so nothing that a caller still has is ever overwritten. Buffers that were not lent
+for `IDLE` seconds are given up when another array is made; `release`, or a lack of memory, gives up all that are free.
 """
 
 import ctypes
@@ -45,7 +45,7 @@ class _Store:
 
     def __init__(self) -> None:
         self.free: dict[int, deque[_Loan]] = {}
-        self.idle: dict[int, int] = {}  # of each size, how many have not been wanted since it was looked
+        self.idle: dict[int, int] = {}  # for each size, how many have not been lent since `looked`
         self.looked = monotonic()
 
     def give_up_idle(self) -> None:

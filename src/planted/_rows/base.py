@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self,
 import numpy as np
 
 from planted._html import ROWS, rows_table
-from planted._input import integer, row_numbers, short, size_text, sliced, to_json_int, whole
+from planted._input import integer, row_numbers, short, size_text, sliced, steps, to_json_int, whole
 from planted._machine import empty, in_pieces, too_large, too_large_error
 from planted._rows.columns import Columns
 from planted._types import Batch, FloatArray, RowNumbers
@@ -220,7 +220,7 @@ class BaseRows(ABC):
 
     def _no_array(self) -> str:
         return (
-            f"{self!r} are no single array: use rows.X, of shape (rows, features), and rows.y, of shape (rows, 1), "
+            f"{self!r} are not one array: use rows.X, of shape (rows, features), and rows.y, of shape (rows, 1), "
             "as in Keras's model.fit(rows.X, rows.y), np.hstack(rows[:]) for both in one, or rows.to_pandas() for a "
             "table"
         )
@@ -242,7 +242,7 @@ class BaseRows(ABC):
 
     def _range(self, numbers: range) -> Batch:
         """The rows of a range, in new arrays."""
-        X, y = self._empty(_count(numbers))
+        X, y = self._empty(steps(numbers))
         self._in_pieces(numbers, lambda piece, rows: self._fill(rows, X[piece], y[piece]))
         return Batch(X, y)
 
@@ -257,7 +257,7 @@ class BaseRows(ABC):
 
     def _columns(self, numbers: range) -> FloatArray:
         """The columns of these rows, shape (features + 1, rows), the response last, in a new array."""
-        count = _count(numbers)
+        count = steps(numbers)
         (values,) = self._arrays(count, self.features + 1)
         columns = values.reshape(self.features + 1, count)
 
@@ -367,8 +367,3 @@ def _refusal(key: object) -> str:
         return f"rows[{'...' if key is ... else 'None'}]: use rows[:] for all rows"
     kinds = "rows[3], rows[10:20], rows[[3, 1, 4]], or rows[mask] with a boolean for each row"
     return f"rows[{short(key)}]: a {type(key).__name__} has no order: use {kinds}"
-
-
-def _count(numbers: range) -> int:
-    """How many they are; Python's own ``len`` ends at 2^63 - 1."""
-    return (numbers[-1] - numbers[0]) // numbers.step + 1 if numbers else 0

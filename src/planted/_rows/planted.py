@@ -11,7 +11,7 @@ from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.columns import names_of
 from planted._rows.draw import draw_rows, keys_of
 from planted._rows.random import VERSION
-from planted._truth import WRITTEN, LinearTruth, begun_as_json
+from planted._truth import MOST_AS_JSON, LinearTruth, begun_as_json
 from planted._types import DType, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -141,7 +141,7 @@ def earlier_fingerprint(rows: Any) -> str | None:
 
     It takes seconds for ten millions of features, so ask for it only where the fingerprints differ.
     """
-    if not isinstance(rows, PlantedRows) or rows.features <= WRITTEN:
+    if not isinstance(rows, PlantedRows) or rows.features <= MOST_AS_JSON:
         return None
     return rows._fingerprint(begun_as_json(str(VERSION), rows.truth))  # noqa: SLF001 -- of this file
 

@@ -1,4 +1,4 @@
-"""What a fingerprint of rows says of their truth: computed once for each truth, and without a text of many weights."""
+"""The truth's part of a fingerprint of rows: hashed once for each truth, and many weights not as text."""
 
 import hashlib
 import json
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-WRITTEN: Final = 1 << 16  # weights, up to which they are hashed as JSON; of more, which would take long, the bytes are
-PART: Final = 1 << 16  # weights of which JSON is made at once
+MOST_AS_JSON: Final = 1 << 16  # weights that are hashed as text; of more, which takes seconds, the bytes are hashed
+PART: Final = 1 << 16  # weights that are made JSON at once
 
 
 class Digested:
-    """A truth that keeps the hash that a fingerprint begins with. Neither equality nor a pickle knows of it."""
+    """A truth that keeps the hash that a fingerprint begins with; it is no part of equality or of a pickle."""
 
     __slots__ = ("_begun",)
     _begun: "tuple[str, _Hash]"
@@ -28,7 +28,7 @@ class Digested:
             kept, begun = "", hashlib.sha256()
         if kept != head:
             truth = cast("Any", self)
-            begun = _begin(head, truth, _hashed(truth.w) if truth.w.size > WRITTEN else truth.w)
+            begun = _begin(head, truth, _hashed(truth.w) if truth.w.size > MOST_AS_JSON else truth.w)
             object.__setattr__(self, "_begun", (head, begun))
         return begun.copy()
 
