@@ -85,8 +85,8 @@ def audit(
     An altered or mixed row counts as the row that it shares most values with, which is then not missing. Where one rule
     changed all altered rows (columns permuted, values standardised, negated, rounded, ...), it is named, and rows that
     share no value with any are recognised by it. Values may have been rounded to float32, bfloat16 or float16, if all
-    of them were. Rows with equal values can be told apart
-    only by their numbers; without numbers, the audit counts how often they come.
+    of them were. Rows with equal values can be told apart only by their numbers; without numbers, the audit counts how
+    often they come.
 
     Memory, in bytes a row: some 25 for one epoch, 50 for several, and 15 more to find rows by value. There may be at
     most 2^31 - 1 rows. Reading stops when an epoch has delivered 16 times as many rows as there are.

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from planted._audit.report import RowFault
-from planted._matching import UNKNOWN, Explanation, Float64s, Kind
+from planted._matching import UNKNOWN, Expected, Explanation, Kind, WrongRows, largest_change
 from planted._types import RowNumbers
 
 EXAMPLES: Final = 100  # row numbers of a fault that are kept
@@ -23,17 +23,13 @@ def outside_fault(numbers: RowNumbers, positions: RowNumbers) -> RowFault:
 
 
 def explained_faults(
-    found: Explanation,
-    values: Float64s,
-    positions: RowNumbers,
-    numbers: Any,
-    sizes: RowNumbers,
-    features: int,
+    found: Explanation, wrong: WrongRows, numbers: Any, sizes: RowNumbers, expected: Expected
 ) -> Iterator[RowFault]:
-    """The kinds of faults of wrong rows with these values, at these positions.
+    """The kinds of faults of the wrong rows.
 
     `numbers` are those of all rows in the order of delivery, `sizes` the rows of each batch.
     """
+    values, positions = wrong.values, wrong.positions
     for kind in Kind:
         at = np.flatnonzero(found.kinds == kind)
         if not len(at):
@@ -48,7 +44,7 @@ def explained_faults(
             at = at[np.argsort(found.rows[at], kind="stable")]
             first = found.rows[at]
             notes += _offsets(found, kind, at, positions, numbers)
-        detail = _detail(found, kind, at, features)
+        detail = _detail(found, kind, at, wrong, expected)
         yield RowFault(kind.name.lower(), len(at), tuple(first[:EXAMPLES].tolist()), detail, tuple(notes))
 
 
@@ -141,7 +137,7 @@ def _repeats(numbers: Any, sizes: RowNumbers) -> Iterator[str]:
     yield f"came again in {_named(again, len(sizes))}" + (f", after batch {before[0]}" if once else "")
 
 
-def _detail(found: Explanation, kind: Kind, at: RowNumbers, features: int) -> str:
+def _detail(found: Explanation, kind: Kind, at: RowNumbers, wrong: WrongRows, expected: Expected) -> str:
     """What the rows at these places have in common; the first is the example."""
     if kind == Kind.FOREIGN:
         return ""
@@ -149,11 +145,11 @@ def _detail(found: Explanation, kind: Kind, at: RowNumbers, features: int) -> st
     if kind == Kind.MISNUMBERED:
         return f"row {row} came as number {other}" if other != UNKNOWN else f"row {row} came under no row's number"
     times = found.differs[at].sum(axis=0)
-    names = [*(f"X[{j}]" for j in range(features)), "y"]
+    names = [*(f"X[{j}]" for j in range(expected.features)), "y"]
     differing = [names[j] for j in np.argsort(-times, kind="stable") if times[j]]
     columns = ", ".join(differing[:COLUMNS]) + (", ..." if len(differing) > COLUMNS else "")
     if kind == Kind.ALTERED:
-        return f"in {columns}, by up to {_times(found.largest_change)} the value"
+        return f"in {columns}, by up to {_times(largest_change(found, wrong, expected))} the value"
     if len(at) == 1:
         return f"row {row} with {columns} of row {other}"
     return f"in {columns}; row {row} has values of row {other}"

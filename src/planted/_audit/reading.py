@@ -14,19 +14,20 @@ from planted._audit.report import RowFault
 from planted._matching import (
     REMEDY,
     UNKNOWN,
+    Collector,
     Expected,
     Log,
     Matcher,
     Rule,
     WrongColumnsError,
     WrongRows,
-    by_itself_in_words,
-    columns_in_words,
+    describe_columns,
+    describe_normalisation,
+    describe_rule,
     explain,
-    in_words,
-    name_rule,
     pieces,
     taken,
+    with_rule,
 )
 from planted._types import RowNumbers
 from planted.errors import InvalidValueError
@@ -84,22 +85,21 @@ class Reader:
         try:
             return self._read(sources)
         except WrongColumnsError as error:
-            columns = columns_in_words(error.X, self.matcher.expected)
+            columns = describe_columns(error.X, self.matcher.expected)
             raise InvalidValueError(f"{error.args[0]}{columns}: {REMEDY}") from None
 
     def _read(self, sources: Sequence[Iterable[Any]]) -> Reading:
-        log, wrong = Log(), WrongRows()
+        log, collector = Log(), Collector()
         numbers_read = [np.empty(0, np.int32)]
         wrong_positions, outside = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         precision, position = "", 0
-        transformation: tuple[str, ...] = ()
         self.matcher.start_epoch()
         for piece in pieces(sources, self.n, self.features, self._unpack, log):
             match = self.matcher.match(piece)
             places = np.flatnonzero(match.wrong)
             if piece.values is not None:
                 precision = self.matcher.expected.precision
-                wrong.add(places + position, match.numbers[places], piece.values.view(np.uint64)[places])
+                collector.add(places + position, match.numbers[places], piece.values.view(np.uint64)[places])
             elif piece.numbers is not None:
                 outside.append(piece.numbers[places])
             numbers_read.append(match.numbers.astype(np.int32))
@@ -107,25 +107,15 @@ class Reader:
             position += len(match.numbers)
         numbers, at = np.concatenate(numbers_read), np.concatenate(wrong_positions)
         no_rows = np.concatenate(outside)
-        faults = [outside_fault(no_rows, at)] if len(no_rows) else []
-        if wrong.kept:
-            arrived = np.zeros(self.n, bool)
-            arrived[np.delete(numbers, at)] = True
-            explained = explain(wrong, self.matcher.expected, arrived)
-            positions, values = np.concatenate(wrong.positions), np.concatenate(wrong.bits).view(np.float64)
-            batch_sizes = np.array(log.sizes, np.int64)
-            with np.errstate(all="ignore"):  # a wrong value may be any
-                explained, rule, others = name_rule(explained, wrong, self.matcher.expected, arrived, self._rule)
-                if rule:
-                    self._rule, transformation = rule, in_words(rule, self.matcher.expected, others)
-                else:
-                    transformation = by_itself_in_words(values, positions, batch_sizes, self.features)
-            numbers[positions] = explained.rows
-            faults += explained_faults(explained, values, positions, numbers, batch_sizes, self.features)
-        if wrong.not_kept:
-            faults.append(RowFault("unexplained", wrong.not_kept))
-        known = numbers if numbers.min(initial=0) > UNKNOWN else numbers[numbers != UNKNOWN]
         sizes, ranks, steps = (np.array(of_batches, np.int64) for of_batches in (log.sizes, log.ranks, log.steps))
+        faults = [outside_fault(no_rows, at)] if len(no_rows) else []
+        transformation: tuple[str, ...] = ()
+        if collector.kept:
+            found, transformation = self._explain(collector.joined(), numbers, at, sizes)
+            faults += found
+        if collector.not_kept:
+            faults.append(RowFault("unexplained", collector.not_kept))
+        known = numbers if numbers.min(initial=0) > UNKNOWN else numbers[numbers != UNKNOWN]
         return Reading(
             numbers=numbers,
             known=known,
@@ -139,6 +129,27 @@ class Reader:
             precision=precision,
             endless=log.endless,
         )
+
+    def _explain(
+        self, wrong: WrongRows, numbers: Any, at: RowNumbers, sizes: RowNumbers
+    ) -> tuple[Iterator[RowFault], tuple[str, ...]]:
+        """The faults of wrong rows, and what was done to them; their numbers are corrected in `numbers`.
+
+        `at` are the positions of all rows that were not as expected, `sizes` the rows of each batch.
+        """
+        expected = self.matcher.expected
+        arrived = np.zeros(self.n, bool)
+        arrived[np.delete(numbers, at)] = True
+        explained = explain(wrong, expected, arrived)
+        with np.errstate(all="ignore"):  # a wrong value may be any
+            explained = with_rule(explained, wrong, expected, arrived, self._rule)
+            if explained.rule:
+                self._rule = explained.rule
+                transformation = describe_rule(explained.rule, expected, explained.beyond_rule)
+            else:
+                transformation = describe_normalisation(wrong, sizes, self.features)
+        numbers[wrong.positions] = explained.rows
+        return explained_faults(explained, wrong, numbers, sizes, expected), transformation
 
 
 def _features_and_dtype(rows: Any, n: int) -> tuple[int, str]:

@@ -3,20 +3,23 @@
 In: batches of any form, and the rows that they should hold. Out: row numbers, and an explanation of the wrong rows.
 
 Batches become pieces of plain arrays (`delivery`); each delivered row is matched with an expected one, by its number or
-by its values (`expected`, `matching`); wrong rows, those that match none or differ from it, are explained
-(`explanation`), and if one rule changed them all, it is found (`fitting`) and named (`transformation`).
+by its values (`expected`, `matching`); wrong rows, those that match none or differ from it, are explained one by one
+(`explanation`). If one rule changed them all, a `change` of each column, it is looked for (`search`) by `fitting`
+changes to pairs of rows, and described (`wording`).
 """
 
+from planted._matching.change import Rule
 from planted._matching.delivery import REMEDY, Float64s, Log, WrongColumnsError, pieces
 from planted._matching.expected import Expected, Takes, taken
-from planted._matching.explanation import Explanation, Kind, WrongRows, explain, name_rule
-from planted._matching.fitting import Rule
+from planted._matching.explanation import Collector, Explanation, Kind, WrongRows, explain, largest_change
 from planted._matching.matching import UNKNOWN, Matcher
-from planted._matching.transformation import by_itself_in_words, columns_in_words, in_words
+from planted._matching.search import with_rule
+from planted._matching.wording import describe_columns, describe_normalisation, describe_rule
 
 __all__ = [
     "REMEDY",
     "UNKNOWN",
+    "Collector",
     "Expected",
     "Explanation",
     "Float64s",
@@ -27,11 +30,12 @@ __all__ = [
     "Takes",
     "WrongColumnsError",
     "WrongRows",
-    "by_itself_in_words",
-    "columns_in_words",
+    "describe_columns",
+    "describe_normalisation",
+    "describe_rule",
     "explain",
-    "in_words",
-    "name_rule",
+    "largest_change",
     "pieces",
     "taken",
+    "with_rule",
 ]

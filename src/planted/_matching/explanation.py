@@ -24,9 +24,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from planted._matching.change import Rule
 from planted._matching.delivery import Float64s
 from planted._matching.expected import Bits, Expected, Flags, bits_of, hashed
-from planted._matching.fitting import Rule, find_paired, find_unpaired, recognise
 from planted._matching.matching import UNKNOWN, runs
 from planted._types import RowNumbers
 
@@ -49,24 +49,37 @@ class Kind(IntEnum):
     MISNUMBERED = 3
 
 
-@dataclass(slots=True)
-class WrongRows:
-    """The wrong rows of an epoch."""
+class WrongRows(NamedTuple):
+    """Wrong rows of an epoch, those that were kept."""
 
-    positions: list[RowNumbers] = field(default_factory=list)  # in the delivery
-    numbers: list[RowNumbers] = field(default_factory=list)  # the number that each came with, or `UNKNOWN`
-    bits: list[Bits] = field(default_factory=list)
+    positions: RowNumbers  # in the delivery
+    numbers: RowNumbers  # the number that each came with, or `UNKNOWN`
+    bits: Bits
+
+    @property
+    def values(self) -> Float64s:
+        """(wrong rows, columns)."""
+        return self.bits.view(np.float64)
+
+
+@dataclass(slots=True)
+class Collector:
+    """Collects the wrong rows of an epoch, piece by piece."""
+
+    pieces: list[WrongRows] = field(default_factory=list)
     kept: int = 0
     not_kept: int = 0
 
     def add(self, positions: RowNumbers, numbers: RowNumbers, bits: Bits) -> None:
         """Add rows; those for which there is no room are only counted."""
         room = max(0, KEPT_VALUES // bits.shape[1] - self.kept)
-        self.positions.append(positions[:room])
-        self.numbers.append(numbers[:room])
-        self.bits.append(bits[:room].copy())
+        self.pieces.append(WrongRows(positions[:room], numbers[:room], bits[:room].copy()))
         self.kept += len(positions[:room])
         self.not_kept += len(positions[room:])
+
+    def joined(self) -> WrongRows:
+        """All that were kept."""
+        return WrongRows(*map(np.concatenate, zip(*self.pieces, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,12 +90,13 @@ class Explanation:
     rows: Numbers  # the row that it was, or `UNKNOWN`
     others: Numbers  # of mixed rows, the row that the other values are of; of misnumbered ones, the number it came with
     differs: Flags  # (wrong rows, columns): which values are not those of `rows`
-    largest_change: float  # of a value that was altered, relative to the value
+    rule: Rule = ()  # what was done to the altered rows, if one rule tells
+    beyond_rule: int = 0  # how many of the altered rows it does not explain
 
 
 def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation:
     """Say what happened to each wrong row; `arrived` tells which of the expected rows came unchanged."""
-    bits, numbers = np.concatenate(wrong.bits), np.concatenate(wrong.numbers)
+    bits, numbers = wrong.bits, wrong.numbers
     count = len(bits)
     pairs, tied = _likeliest_first(_candidates(bits, numbers, expected), numbers, arrived, expected.features)
     column_bits = _column_bits(expected, bits.shape[1])
@@ -110,71 +124,17 @@ def explain(wrong: WrongRows, expected: Expected, arrived: Flags) -> Explanation
     kinds[mixed] = Kind.MIXED
     unchanged = ~differs.any(axis=1)
     kinds[unchanged], others[unchanged] = Kind.MISNUMBERED, numbers[unchanged]
-    altered = kinds == Kind.ALTERED
-    return Explanation(kinds, rows, others, differs, _largest_change(bits[altered], rows[altered], expected))
+    return Explanation(kinds, rows, others, differs)
 
 
-def name_rule(
-    explained: Explanation,
-    wrong: WrongRows,
-    expected: Expected,
-    arrived: Flags,
-    known: Rule,
-) -> tuple[Explanation, Rule, int]:
-    """Look for one rule that changed all altered rows, or all foreign ones, which are then altered too.
-
-    Also returns the rule, empty if there is none, and how many altered rows it does not explain. `known` is the rule of
-    an earlier epoch.
-    """
-    bits, numbers = np.concatenate(wrong.bits), np.concatenate(wrong.numbers)
-    values = bits.view(np.float64)
-    foreign, unnumbered = explained.kinds == Kind.FOREIGN, numbers == UNKNOWN
-    rows: Numbers = np.where(foreign, numbers, explained.rows)
-    at = np.flatnonzero((explained.kinds == Kind.ALTERED) | (foreign & ~unnumbered))
-    found = find_paired(values[at], rows[at], expected)
-    if found is None and (foreign & unnumbered).any():
-        at = np.flatnonzero(foreign)
-        positions = np.concatenate(wrong.positions)[at]
-        if positions[-1] < expected.n:  # in order, perhaps
-            found = find_paired(values[at], positions, expected)
-        if found is None:
-            found = find_unpaired(values[at], _absent(arrived, explained.rows), expected, known)
-        if found is None and not foreign.all():  # rows may have been taken for others, with which they share a value
-            at = np.flatnonzero(explained.kinds != Kind.MISNUMBERED)
-            found = find_unpaired(values[at], np.flatnonzero(~arrived), expected, known)
-    if found is None:
-        return explained, (), 0
-    at, rows = at[found.rows != UNKNOWN], found.rows[found.rows != UNKNOWN]
-    others = unnumbered & (explained.kinds != Kind.MISNUMBERED)
-    others[at] = False
-    rest = np.flatnonzero(others)
-    if len(rest):
-        more = recognise(values[rest], _absent(arrived, rows), expected, found.rule)
-        at, rows = np.append(at, rest[more != UNKNOWN]), np.append(rows, more[more != UNKNOWN])
-    kinds, of_rows, differs = explained.kinds.copy(), explained.rows.copy(), explained.differs.copy()
-    kinds[at], of_rows[at] = Kind.ALTERED, rows
-    for first in range(0, len(at), COMPARED):
-        part = slice(first, first + COMPARED)
-        differs[at[part]] = bits_of(expected.take(rows[part])) != bits[at[part]]
-    altered = kinds == Kind.ALTERED
-    largest = _largest_change(bits[altered], of_rows[altered], expected)
-    unexplained = int(altered.sum()) - len(at)
-    return Explanation(kinds, of_rows, explained.others, differs, largest), found.rule, unexplained
-
-
-def _absent(arrived: Flags, recognised: Numbers) -> Numbers:
-    """The rows that neither came unchanged nor were recognised."""
-    absent = ~arrived
-    absent[recognised[recognised != UNKNOWN]] = False
-    return np.flatnonzero(absent)
-
-
-def _largest_change(bits: Bits, rows: RowNumbers, expected: Expected) -> float:
-    """The largest difference of a value from that of its row, relative to the latter."""
+def largest_change(explained: Explanation, wrong: WrongRows, expected: Expected) -> float:
+    """The largest difference of a value of an altered row from that of its row, relative to the latter."""
+    altered = explained.kinds == Kind.ALTERED
+    values, rows = wrong.values[altered], explained.rows[altered]
     largest = 0.0
     for first in range(0, len(rows), COMPARED):
         part = slice(first, first + COMPARED)
-        before, after = expected.take(rows[part]), bits[part].view(np.float64)
+        before, after = expected.take(rows[part]), values[part]
         with np.errstate(all="ignore"):
             changes = np.abs(after - before) / np.abs(before)
         changes[(before == after) | (np.isnan(before) & np.isnan(after))] = 0.0

@@ -1,7 +1,7 @@
 """Looks for one rule that explains all wrong rows: a `Change` of each column.
 
 The simplest change that explains nine in ten of the rows, to within the rounding of their precision, is taken. To fit
-it, pairs of a wrong row and an expected one are needed. They are, in this order,
+it, pairs of a wrong row and an expected one are needed. They are, in this order (see `search`),
 
 1. the rows that the wrong ones were recognised as, by a value that they share, or by their number;
 2. the rows at the same position, for loaders that do not shuffle;
@@ -23,9 +23,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from planted._matching.change import Change, Rule
 from planted._matching.delivery import Float64s
 from planted._matching.expected import FRACTION_BITS, Expected, bits_of, hashed, rounded
-from planted._matching.transformation import Change
 from planted._types import RowNumbers
 
 FEWEST: Final = 8  # rows that a rule must explain
@@ -39,7 +39,6 @@ PRECISIONS: Final = ("float32", "float16", "bfloat16")
 TINY: Final = 1e-300  # instead of a divisor of 0
 DOUBLE: Final = 2.0**-45  # rounding in float64, of sums too, relative to the values
 
-Rule = tuple[Change | None, ...]  # of each column; None where it was changed in no simple way
 Fit = Callable[[int], Change | None]  # of the number of a column
 Numbers = npt.NDArray[np.intp]
 
@@ -51,7 +50,7 @@ class Found(NamedTuple):
     rows: RowNumbers  # the expected row that each wrong row was, -1 where the rule does not explain it
 
 
-def find_paired(delivered: Float64s, rows: RowNumbers, expected: Expected) -> Found | None:
+def fit_pairs(delivered: Float64s, rows: RowNumbers, expected: Expected) -> Found | None:
     """Look for a rule that leads from these expected rows to the delivered ones, one from each."""
     if len(rows) < FEWEST:
         return None
@@ -73,8 +72,8 @@ def find_paired(delivered: Float64s, rows: RowNumbers, expected: Expected) -> Fo
     return Found(changes, np.where(explained, rows, -1))
 
 
-def find_unpaired(delivered: Float64s, rows: RowNumbers, expected: Expected, known: Rule) -> Found | None:
-    """Look for a rule that leads from some of these expected rows to the delivered ones, nobody knows from which.
+def fit_without_pairs(delivered: Float64s, rows: RowNumbers, expected: Expected, known: Rule) -> Found | None:
+    """Look for a rule that leads from some of these expected rows to the delivered ones, where it is not known which.
 
     `known` is a rule that was found before.
     """
@@ -88,15 +87,15 @@ def find_unpaired(delivered: Float64s, rows: RowNumbers, expected: Expected, kno
     attempts.append(lambda: _while_found(map(_of_some, delivered.T, values.T, range(len(eps)), eps)))
     for attempt in attempts:
         rule = attempt()
-        found = recognise(delivered, rows, expected, rule)
+        found = recognise_rows(delivered, rows, expected, rule)
         at = np.flatnonzero(found >= 0)
         if len(at) >= max(FEWEST, SHARE * len(delivered)):
-            fitted = find_paired(delivered[at], found[at], expected)  # by all rows, which may be simpler
+            fitted = fit_pairs(delivered[at], found[at], expected)  # by all rows, which may be simpler
             return Found(rule if fitted is None else fitted.rule, found)
     return None
 
 
-def recognise(delivered: Float64s, rows: RowNumbers, expected: Expected, rule: Rule) -> RowNumbers:
+def recognise_rows(delivered: Float64s, rows: RowNumbers, expected: Expected, rule: Rule) -> RowNumbers:
     """For each delivered row which of these expected rows it was before the rule was applied to it; -1 if none.
 
     Where the rule makes rows equal, the first to come is taken for the lowest, as elsewhere.

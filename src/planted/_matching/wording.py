@@ -1,16 +1,14 @@
-"""What may have been done to the values of wrong rows: a `Change` of each column; and how a report says so.
+"""How a report says what was done to wrong rows: in sentences."""
 
-A change says which expected column a delivered one is made of, and how: negated, rounded, multiplied, ...
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from planted._matching.change import Change, Rule
 from planted._matching.delivery import Float64s
-from planted._matching.expected import Expected, Flags, rounded
+from planted._matching.expected import Expected
+from planted._matching.explanation import WrongRows
 from planted._types import FloatArray, RowNumbers
 
 NAMED: Final = 4  # columns, or changes, that a sentence names
@@ -19,65 +17,27 @@ SHARE: Final = 0.9  # of a column's values that must be those of an expected one
 SIZE: Final = 4  # rows of a batch whose moments are judged
 SEARCHED: Final = 1 << 21  # expected values among which they are looked for
 MOST_COLUMNS: Final = 8  # that an error names
-SINGLE: Final = 2.0**-23  # rounding in float32, relative to the value
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What was done to one column: it is `name` of column `source` of the expected rows, with the numbers a and b."""
-
-    source: int
-    name: str
-    a: float = 0.0
-    b: float = 0.0
-
-    def of(self, values: Float64s) -> Float64s:
-        """The column as it is delivered, of the source's values."""
-        made: dict[str, Callable[[], Any]] = {
-            "same": lambda: values,
-            "constant": lambda: np.full(len(values), self.a),
-            "negated": lambda: -values,
-            "decimals": lambda: np.round(values, int(self.a)),
-            "cut": lambda: np.trunc(values),
-            "clipped": lambda: np.clip(values, self.a, self.b),
-            "linear": lambda: self.a * values + self.b,
-        }
-        result: Float64s = made[self.name]() if self.name in made else rounded(values, self.name)
-        return result
-
-    def error(self, values: Float64s, eps: float) -> Any:
-        """How far a delivered value may be from `of`, since it was computed at a precision of `eps`."""
-        if self.name != "linear":  # which is computed in any order, of larger numbers perhaps
-            return 4 * min(eps, SINGLE) * np.abs(self.of(values))
-        size: Float64s = np.abs(self.a * values)
-        return 4 * eps * (size + size.max(initial=0.0) + abs(self.b))
-
-    def explains(self, delivered: Float64s, values: Float64s, eps: float) -> Flags:
-        """Which delivered values it explains, of the source's values."""
-        made = self.of(values)
-        near: Flags = np.abs(delivered - made) <= self.error(values, eps)
-        return near | (np.isnan(delivered) & np.isnan(made))
-
-
-def in_words(changes: Sequence[Change | None], expected: Expected, others: int) -> tuple[str, ...]:
-    """A sentence for each thing that was done; `others` is how many altered rows it does not explain."""
-    names = _names(expected)[: len(changes)]
-    moments = _moments(expected) if any(change and change.name == "linear" for change in changes) else None
+def describe_rule(rule: Rule, expected: Expected, others: int) -> tuple[str, ...]:
+    """A sentence for each thing that was done; `others` is how many altered rows the rule does not explain."""
+    names = _names(expected)[: len(rule)]
+    moments = _moments(expected) if any(change and change.name == "linear" for change in rule) else None
     alike: dict[str, list[int]] = {}
-    for j, change in enumerate(changes):
+    for j, change in enumerate(rule):
         if change is not None and change.name not in ("same", expected.precision):
             alike.setdefault(_done(change, moments, expected.n), []).append(j)
     sentences = [f"{_columns(columns, names, expected.features)} {done}" for done, columns in alike.items()]
     more = len(sentences) - NAMED
     rest = [f"{more} more columns were changed alike"] if more > 0 else []
     rest += [f"{others:_} of the altered rows were changed in another way"] if others else []
-    return (*_places(changes, names), *sentences[:NAMED], *rest)
+    return (*_places(rule, names), *sentences[:NAMED], *rest)
 
 
-def by_itself_in_words(values: Float64s, positions: RowNumbers, sizes: RowNumbers, features: int) -> tuple[str, ...]:
-    """Whether each batch, or each row, was changed by its own values, where every row was changed."""
-    X = values[:, :features]
-    if len(positions) != sizes.sum() or not np.isfinite(X).all():
+def describe_normalisation(wrong: WrongRows, sizes: RowNumbers, features: int) -> tuple[str, ...]:
+    """A sentence, if each of all rows was divided by its own length, or each batch standardised by itself."""
+    X = wrong.values[:, :features]
+    if len(X) != sizes.sum() or not np.isfinite(X).all():
         return ()
     if features > 1 and (np.abs((X**2).sum(axis=1) - 1) < NEAR).mean() >= SHARE:
         return ("each row of X was divided by its own length",)
@@ -93,7 +53,7 @@ def by_itself_in_words(values: Float64s, positions: RowNumbers, sizes: RowNumber
     return ()
 
 
-def columns_in_words(X: FloatArray, expected: Expected) -> str:
+def describe_columns(X: FloatArray, expected: Expected) -> str:
     """What each column of X is, where it has another number of columns than there are features; or nothing."""
     if X.ndim != 2 or not X.size:
         return ""
@@ -118,9 +78,9 @@ def _names(expected: Expected) -> list[str]:
     return [*(f"X[{j}]" for j in range(expected.features)), "y"]
 
 
-def _places(changes: Sequence[Change | None], names: Sequence[str]) -> Iterator[str]:
-    """Which columns came at the place of others."""
-    moved = {j: change.source for j, change in enumerate(changes) if change is not None and change.source != j}
+def _places(rule: Rule, names: Sequence[str]) -> Iterator[str]:
+    """Which columns came in the place of others."""
+    moved = {j: change.source for j, change in enumerate(rule) if change is not None and change.source != j}
     if not moved:
         return
     held = [f"{names[j]} is {names[source]}" for j, source in moved.items()]
