@@ -227,6 +227,15 @@ def test_an_estimate_keeps_the_order_that_names_give(pd):
     assert planted.check((w, b), ROWS).distance == 0
 
 
+def test_numbers_without_a_gap_that_begin_at_2_are_not_clear():
+    """No rows' columns are numbered from 2, so that no place can be told from x2."""
+    names = ["x2", "x4", "x3"]
+    with pytest.raises(InvalidValueError, match=r"columns are x2, x4, x3, in this order, .* is not clear: name them"):
+        order(names)
+    with pytest.raises(InvalidValueError, match=r"x2, x4, x3, .* is not clear"):
+        planted.Estimate(dict.fromkeys(names, 1.0), 4.2)
+
+
 @pytest.mark.usefixtures("sm")
 def test_names_in_quotes_are_names(table):
     import statsmodels.formula.api as smf

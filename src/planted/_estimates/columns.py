@@ -56,12 +56,11 @@ def order(names: Iterable[Any]) -> RowNumbers | None:
     if (np.diff(numbers) > 0).all():
         return None
     ascending = np.argsort(numbers, kind="stable")
-    first = numbers[ascending[0]]
-    complete = first in (0, 1) and (np.diff(numbers[ascending]) == 1).all()
-    if prefixes <= PLANTED and complete:
+    first, steps = numbers[ascending[0]], np.diff(numbers[ascending])
+    ours = prefixes <= PLANTED and first in (0, 1)
+    if ours and (steps == 1).all():
         return ascending
-    steps = np.diff(numbers[ascending])
-    if prefixes <= PLANTED and first in (0, 1) and (steps > 0).all():
+    if ours and (steps > 0).all():
         gap = int(np.argmax(steps > 1))
         number = int(numbers[ascending[gap]]) + 1
         name = matches[0].string.replace(matches[0][2], str(number))
