@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from planted import permutation
-from planted._rows import random
+from planted._random import random
 
 pytestmark = pytest.mark.heavy
 

@@ -13,7 +13,7 @@ from pipeline_items import Counting
 
 from planted import Pipeline
 from planted._pipeline.buffer import _slots
-from planted._rows.random import key_words, philox
+from planted._random.random import key_words, philox
 
 
 def slowly_shuffled(items, size, seed, salt, epoch):

@@ -13,12 +13,12 @@ import planted
 CODE = """
 import numpy as np
 from planted._order import kernels as order
-from planted._rows import kernels
-X, y = np.arange(6.0).reshape(3, 2), np.arange(3.0).reshape(3, 1)
-X_out, y_out = np.empty((2, 2)), np.empty((2, 1))
-kernels.gather(np.array([2, 0]), X, y, X_out, y_out)  # small, and compiled as all are
-assert X_out.tolist() == [[4, 5], [0, 1]] and y_out.tolist() == [[2], [0]]
-print(type(kernels.gather._cache).__name__, sum(kernels.gather.stats.cache_hits.values()), order.walk.__qualname__)
+from planted._random import few
+table = np.empty(5, np.int64)
+order.shuffled_table(0x4234584E, 0xA1FE60C2, table)
+assert table.tolist() == [2, 0, 3, 1, 4]  # as docs/version-1.md has it
+compiled = order.shuffled_table
+print(type(compiled._cache).__name__, sum(compiled.stats.cache_hits.values()), few.few_rows.__qualname__)
 """
 
 
@@ -43,14 +43,14 @@ def package(tmp_path):
 def test_compiled_code_is_kept_next_to_the_package(package):
     """The second process finds what the first one compiled, in __pycache__."""
     assert run(package)[:2] == ["FunctionCache", "0"]
-    assert list((package / "planted" / "_rows" / "__pycache__").glob("kernels.gather*.nbc"))
+    assert list((package / "planted" / "_order" / "__pycache__").glob("kernels.shuffled_table*.nbc"))
     assert run(package)[:2] == ["FunctionCache", "1"]
 
 
 def test_compiled_code_of_other_sources_is_not_used(package):
     """After a change of the definition it is compiled again, though the file that Numba looks at has not changed."""
     *_, name = run(package)
-    definition = package / "planted" / "_rows" / "random.py"
+    definition = package / "planted" / "_random" / "random.py"
     definition.write_text(definition.read_text(encoding="utf-8").replace("-0.3084251284599304", "-0.3084251284599"))
     *found, other = run(package)
     assert found == ["FunctionCache", "0"]
@@ -60,12 +60,12 @@ def test_compiled_code_of_other_sources_is_not_used(package):
 
 def test_numba_cache_dir_chooses_another_place(package, tmp_path):
     run(package, env={"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")})
-    assert list((tmp_path / "elsewhere").rglob("kernels.gather*.nbc"))
-    assert not (package / "planted" / "_rows" / "__pycache__").exists()
+    assert list((tmp_path / "elsewhere").rglob("kernels.shuffled_table*.nbc"))
+    assert not (package / "planted" / "_order" / "__pycache__").exists()
 
 
 def test_a_read_only_home_and_package_still_work(package):
     """Nowhere to write, not even for root: the code is compiled in each process, and gives the same rows."""
-    (package / "planted" / "_rows" / "__pycache__").touch()  # a file where the folder would be
+    (package / "planted" / "_order" / "__pycache__").touch()  # a file where the folder would be
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME"), "/dev/null/nowhere")
     assert run(package, env=nowhere)[:2] == ["NullCache", "0"]

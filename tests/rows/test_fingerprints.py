@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import planted
-from planted._rows import earlier_fingerprint, random
+from planted._random import random
+from planted._rows import earlier_fingerprint
 from planted._truth import MOST_AS_JSON, digest
 
 MANY = MOST_AS_JSON + 1

@@ -163,11 +163,11 @@ def test_numbers_that_need_no_change_are_not_copied():
 
 def test_no_form_of_row_numbers_compiles_anything_again(kinds):
     from planted._order import kernels as of_order
-    from planted._rows import few_rows, kernels
+    from planted._random import few, kernels
 
     everything = [
         function
-        for room in (kernels, few_rows, of_order)
+        for room in (kernels, few, of_order)
         for _, function in inspect.getmembers(room)
         if hasattr(function, "nopython_signatures")
     ]

@@ -14,7 +14,7 @@ import pytest
 from comparisons import patterns
 
 import planted
-from planted._rows import random
+from planted._random import random
 from planted._rows.draw import keys_of
 
 HERE = Path(__file__).resolve().parent / "known_answers"

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 import planted
-from planted._rows import draw, kernels, random
-from planted._rows.random import FLOAT32, FLOAT64, PRECISIONS
+from planted._random import kernels, random
+from planted._random.random import FLOAT32, FLOAT64, PRECISIONS
+from planted._rows import draw
 
 LARGEST = 2**63 - 1
 FALSE_FAILS = 1e-6  # of each statistical test below, for a random seed; the seeds are fixed

@@ -7,8 +7,9 @@ import pytest
 
 import planted
 from planted._machine import pieces
-from planted._rows import draw, kernels, random
-from planted._rows.random import PRECISIONS
+from planted._random import kernels, random
+from planted._random.random import PRECISIONS
+from planted._rows import draw
 
 FEW = (1, 2, 7, 16, 17)
 BOTH = pytest.mark.parametrize("dtype", PRECISIONS)

@@ -11,7 +11,7 @@ from comparisons import patterns
 
 import planted
 from planted._order import BlockOrder, Blocks
-from planted._rows import random
+from planted._random import random
 
 HERE = Path(__file__).resolve().parent
 PAGE = (HERE.parent.parent / "docs" / "version-1.md").read_text(encoding="utf-8")

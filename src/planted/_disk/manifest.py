@@ -18,7 +18,8 @@ import numpy as np
 
 from planted._disk.storage import Folder
 from planted._input import dtype_name, integer, seed_and_salt, to_json_int
-from planted._rows import LIMIT, VERSION, ComputedRows
+from planted._random import VERSION
+from planted._rows import LIMIT, ComputedRows
 from planted._truth import LinearTruth
 from planted._types import DType
 from planted.errors import ManifestError, PlantedError

@@ -80,7 +80,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
             self._fill_scattered(rows + np.int64(self.first), X, y)
 
     def _fill_run(self, lo: int, X: FloatArray, y: FloatArray) -> None:
-        from planted._rows import gather_block_rows
+        from planted._rows import gathered_block_rows
 
         row_bytes = self.shards.plan.row_bytes
         step = max(1, SPAN_BYTES // row_bytes)
@@ -92,7 +92,7 @@ class DiskRows(PlantedRows, LazyRows[MemoryRows]):
                 after = lo + span.stop
                 self.shards.readahead(after, min(after + READAHEAD_BYTES // row_bytes, end))
             self.shards.read(lo + at, lo + span.stop, values)
-            gather_block_rows(np.arange(len(values)), values, X[span], y[span])
+            gathered_block_rows(np.arange(len(values)), values, X[span], y[span])
 
     def _fill_scattered(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
         """Each block that holds one of them is read once."""

@@ -168,14 +168,14 @@ class PoolReader:
     def _fill(
         self, loaded: _LoadingPool, positions: Any, X: FloatArray, y: FloatArray, index: RowNumbers | None
     ) -> None:
-        from planted._rows import gather_block_rows
+        from planted._rows import gathered_block_rows
 
         pool, slots = loaded.pool, loaded.slots * np.int64(self._size)
         numbers = None if index is None else self._order.blocks.starts(pool.blocks)
 
         def work(piece: slice) -> None:
             rows = pool.take(positions[piece])
-            gather_block_rows(pool.place(rows, slots), self._arena, X[piece], y[piece])
+            gathered_block_rows(pool.place(rows, slots), self._arena, X[piece], y[piece])
             if index is not None and numbers is not None:
                 index[piece] = pool.place(rows, numbers)
 

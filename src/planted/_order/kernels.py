@@ -6,7 +6,7 @@ In `walk`, positions that fall outside the range are compacted, and only they ta
 import numpy as np
 
 from planted._machine import compiled_with, inlined
-from planted._rows import MIXERS, SOURCES, philox
+from planted._random import MIXERS, SOURCES, philox
 
 WALKERS = 1024
 U32, U64, I64 = np.uint32, np.uint64, np.int64

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from planted._input import integer, row_numbers, seed_and_salt, sliced, to_json_int, whole
 from planted._machine import empty, in_pieces
-from planted._rows import LIMIT, SMALL, feistel_bits, key_words
+from planted._random import SMALL, feistel_bits, key_words
+from planted._rows import LIMIT
 from planted._types import RowNumbers
 from planted.errors import RowNumberError
 

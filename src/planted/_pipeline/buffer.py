@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from planted._pipeline.stages import Items, Position
 from planted._pipeline.steps import Step
-from planted._rows import key_words, row_words
+from planted._random import key_words, row_words
 from planted.errors import StateError
 
 CHOICES_AT_ONCE: Final = 1024

@@ -339,9 +339,9 @@ class HeldRows(BaseRows):
         return self
 
     def _fill(self, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
-        from planted._rows import kernels
+        from planted._rows.gather import gathered
 
-        kernels.gather(rows, self.X, self.y, X, y)
+        gathered(rows, self.X, self.y, X, y)
 
     def _size(self) -> str:
         return f"{size_text(self.X.nbytes + self.y.nbytes)} in memory"

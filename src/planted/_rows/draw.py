@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from planted._input import integer, seed_and_salt, to_json_int
 from planted._machine import empty, in_pieces, too_large, too_large_error
-from planted._rows.random import FLOAT64, PRECISIONS, key_words, normals, row_words
+from planted._random import FLOAT64, PRECISIONS, key_words, normals, row_words
 from planted._truth import LinearTruth
 from planted._types import DType, FloatArray, RowNumbers
 
@@ -41,35 +41,35 @@ def _key(purpose: str, seed: int, salt: str) -> tuple[int, int]:
 
 def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
     """Fill X, shape (rows, features), and y, shape (rows, 1), with these rows: both float32 or both float64."""
-    from planted._rows import few_rows, kernels
+    from planted._random import FEW, LANES, linear_rows
 
     fixed = truth.w, truth.b, truth.noise, keys.features, keys.noise, True if X.dtype.itemsize == 8 else None
     response = y[:, 0]
-    if rows.size < few_rows.FEW:
+    if rows.size < FEW:
         _draw_few(rows, fixed, X, response)
     elif truth.features * X.dtype.itemsize < WIDE_BYTES:
-        kernels.linear_rows(rows, *fixed, X, response)
+        linear_rows(rows, *fixed, X, response)
     else:
-        for first in range(0, rows.size, kernels.LANES):
-            part = slice(first, first + kernels.LANES)
+        for first in range(0, rows.size, LANES):
+            part = slice(first, first + LANES)
             _draw_few(rows[part], fixed, X[part], response[part])
 
 
 def _draw_few(rows: RowNumbers, fixed: tuple[Any, ...], X: FloatArray, y: FloatArray) -> None:
     """The same for a few rows, which all cores share by their features if there are many."""
-    from planted._rows import few_rows
+    from planted._random import few_rows
 
     groups = rows.size * -(-X.shape[1] // (16 // X.dtype.itemsize))  # of four words, which are 16 bytes
     if X.size < SHARED:
-        few_rows.few_rows(rows, *fixed, 0, groups, X, y)
+        few_rows(rows, *fixed, 0, groups, X, y)
         return
     no_response = y[:0]
 
     def work(piece: slice) -> None:
-        few_rows.few_rows(rows, *fixed, piece.start, piece.stop, X, no_response)
+        few_rows(rows, *fixed, piece.start, piece.stop, X, no_response)
 
     in_pieces(groups, X.size // groups, work)
-    few_rows.few_rows(rows, *fixed, groups, groups, X, y)
+    few_rows(rows, *fixed, groups, groups, X, y)
 
 
 def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.float64]:
@@ -100,14 +100,14 @@ def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.f
     if count < MANY_WEIGHTS:
         pairs = normals(row_words(np.arange((count + 1) // 2, dtype=np.uint64), 0, key), FLOAT64)
         return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)
-    from planted._rows import few_rows
+    from planted._random import few_rows
 
     # as the definition says it: two weights are the features of a row, whose response is not needed
     X, y, wide = empty(((count + 1) // 2, 2), np.dtype(np.float64)), np.empty(0), True
 
     def work(piece: slice) -> None:
         rows = np.arange(piece.start, piece.stop, dtype=np.int64)
-        few_rows.few_rows(rows, np.zeros(2), 0.0, 0.0, key, key, wide, 0, rows.size, X[piece], y)
+        few_rows(rows, np.zeros(2), 0.0, 0.0, key, key, wide, 0, rows.size, X[piece], y)
 
     in_pieces(len(X), 2, work)
     return X.reshape(-1)[:count]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from planted._input import dtype_name, integer, seed_and_salt, to_json_int
+from planted._random import VERSION
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.columns import names_of
 from planted._rows.draw import draw_rows, keys_of
-from planted._rows.random import VERSION
 from planted._truth import MOST_AS_JSON, LinearTruth, begun_as_json
 from planted._types import DType, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError

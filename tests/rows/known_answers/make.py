@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import planted
-from planted._rows.random import VERSION
+from planted._random.random import VERSION
 
 ROW_NUMBERS = (0, 1, 2, 3, 1000, 2**32 - 1, 2**32, 2**62, 2**63 - 1)
 SALT = "Übung №1/2"

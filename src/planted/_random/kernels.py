@@ -6,7 +6,7 @@ scratch that fits the nearest cache.
 How it is made fast, each step measured:
 - Rows are taken `LANES` at a time and the vector lanes run across rows, not along one row's features: then a shuffled
   order costs the same as a sequential one, and every loop below is a plain one over lanes that the compiler vectorises.
-  (For few rows, and wide ones, `few_rows` has lanes along the rows.)
+  (For few rows, and wide ones, `few` has lanes along the rows.)
 - Philox runs in 64-bit lanes whose upper halves hold rubbish: the multiplication reads the lower half only, and the
   halves are cut off once, at the end. That halves its time.
 - Philox and Box-Muller are long chains in which each step waits for the one before. So two run side by side, step by
@@ -19,11 +19,10 @@ How it is made fast, each step measured:
 import numpy as np
 
 from planted._machine import compiled_with, inlined, prefetch, store_four_by_four
-from planted._rows import random
-from planted._rows.random import FLOAT32, FLOAT64
+from planted._random import random
+from planted._random.random import FLOAT32, FLOAT64
 
 LANES = 128
-AHEAD = 24
 
 SOURCES = (random.__file__, __file__)
 compiled = compiled_with(*SOURCES)
@@ -295,38 +294,3 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
             normals_64(words, normals)
         for lane in range(lanes):
             y[first + lane] = response[lane] + np.float64(normals[0, lane]) * noise
-
-
-# ---- rows held in memory --------------------------------------------------------------------------------------
-
-
-@compiled
-def gather(rows, X, y, X_out, y_out):
-    """Rows held in memory, in any order: ``X_out = X[rows]``, ``y_out = y[rows]``, y of shape (rows, 1).
-
-    Each read misses every cache, so the time is that of the memory's latency unless the rows are asked for `AHEAD`.
-    """
-    features = X.shape[1]
-    for i in range(rows.size):
-        ahead = rows[min(i + AHEAD, rows.size - 1)]
-        prefetch(X, ahead, 0)
-        prefetch(X, ahead, features - 1)
-        prefetch(y, ahead, 0)
-        row = rows[i]
-        for j in range(features):
-            X_out[i, j] = X[row, j]
-        y_out[i, 0] = y[row, 0]
-
-
-@compiled
-def gather_block_rows(rows, matrix, X_out, y_out):
-    """Rows of a matrix that holds features and response side by side, as `gather` takes those of two arrays."""
-    features = matrix.shape[1] - 1
-    for i in range(rows.size):
-        ahead = rows[min(i + AHEAD, rows.size - 1)]
-        prefetch(matrix, ahead, 0)
-        prefetch(matrix, ahead, features)
-        row = rows[i]
-        for j in range(features):
-            X_out[i, j] = matrix[row, j]
-        y_out[i, 0] = matrix[row, features]

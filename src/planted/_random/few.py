@@ -7,7 +7,7 @@ them. So no lane is idle, what is written lies together, and several threads can
 import numpy as np
 
 from planted._machine import compiled_with, inlined, store_four_by_four
-from planted._rows.kernels import LANES, SOURCES, U64, first_normal_32, normals_32, normals_64, row_words
+from planted._random.kernels import LANES, SOURCES, U64, first_normal_32, normals_32, normals_64, row_words
 
 FEW = 96  # fewer rows than this leave so many lanes across them idle that lanes along them are faster
 
