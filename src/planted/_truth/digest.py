@@ -49,7 +49,7 @@ def _begin(head: str, truth: Any, w: "npt.NDArray[np.float64] | dict[str, Any]")
             written = json.dumps(w[first : first + PART].tolist())[1:-1]
             begun.update(f"{', ' if first else ''}{written}".encode())
         begun.update(b"]")
-    begun.update(f', "b": {json.dumps(truth.b)}, "noise": {json.dumps(truth.noise)}}}'.encode())
+    begun.update(f", {json.dumps(truth.other_fields())[1:]}".encode())
     return begun
 
 

@@ -1,8 +1,6 @@
-"""The linear truth: the weights, the intercept and the noise of ``y = X w + b + noise e``.
+"""The linear truth: the weights and the intercept of ``y = X w + b + noise``, and the laws of X and of the noise."""
 
-The features are standard normal, independent of each other and of the noise, which is normal too.
-"""
-
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,19 +8,24 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import real, vector
+from planted._input import integer, real, seed_and_salt, short, vector
+from planted._random import FLOAT64, key_words, normals, row_words
 from planted._truth.digest import Digested
-from planted.errors import InvalidValueError
+from planted._truth.features import Normal
+from planted._truth.laws import FeatureLaw, NoiseLaw
+from planted._truth.noise import noise_law
+from planted.errors import InvalidTypeError, InvalidValueError
 
-_FIELDS: Final = {"w", "b", "noise"}
+_FIELDS: Final = ("w", "b", "noise")
+_NORMAL: Final = Normal()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class LinearTruth(Digested):
-    """The known answer: ``y = X w + b + noise e`` with standard normal X and e.
+    """The known answer: ``y = X w + b + noise``.
 
-    X has shape (rows, features), y and e have shape (rows, 1); all values of X and e are independent, of mean 0 and
-    variance 1. `rows` makes them. A truth is compared, pickled and written to JSON without losing a bit.
+    X has shape (rows, features), y shape (rows, 1). Unless other laws are named, X is standard normal and the noise
+    normal, all independent. `rows` makes them. A truth is compared, pickled and written to JSON without losing a bit.
 
     Parameters
     ----------
@@ -32,14 +35,17 @@ class LinearTruth(Digested):
     b
         The intercept, in the units of y.
     noise
-        The standard deviation of the noise, in the units of y; not negative.
+        The standard deviation of normal noise, in the units of y, not negative; or a law of `planted.noise`.
+    features
+        The law of X, of `planted.features`; None is ``features.Normal()``. It is the attribute `feature_law`.
 
     Raises
     ------
     InvalidValueError
-        If `w` is empty or not a vector, or anything is not finite, or `noise` is negative.
+        If `w` is empty, not a vector, or of another length than the law of X has columns, or anything is not
+        finite, or `noise` is negative.
     InvalidTypeError
-        If something is not made of real numbers.
+        If something is not made of real numbers, or a law is none.
 
     Examples
     --------
@@ -50,58 +56,214 @@ class LinearTruth(Digested):
     2
     >>> truth == LinearTruth.from_dict(truth.to_dict())
     True
+    >>> from planted import features, noise
+    >>> LinearTruth(w=[2.0, -3.4], b=4.2, noise=noise.Laplace(0.5), features=features.AR1(0.9))
+    LinearTruth(w=[2.0, -3.4], b=4.2, noise=noise.Laplace(scale=0.5), features=features.AR1(rho=0.9))
     """
 
     __module__ = "planted"
 
     w: npt.NDArray[np.float64]
     b: float
-    noise: float
+    noise: NoiseLaw
+    feature_law: FeatureLaw
 
-    def __init__(self, w: Any, b: Any = 0.0, noise: Any = 0.01) -> None:
+    def __init__(self, w: Any, b: Any = 0.0, noise: Any = 0.01, features: FeatureLaw | None = None) -> None:
         weights = vector(w, "w", remedy="use finite weights, one a feature, such as w=[2.0, -3.4]")
         weights.flags.writeable = False
-        remedy = "it is a standard deviation, use 0 for none"
+        law = _NORMAL if features is None else features
+        if not isinstance(law, FeatureLaw):
+            raise InvalidTypeError(
+                f"features={short(features)} must be a law of features: use planted.features.AR1(0.5), say"
+            )
+        law.check_features(weights.size)
         object.__setattr__(self, "w", weights)
         object.__setattr__(self, "b", real(b, "b", remedy="use a number, such as b=4.2"))
-        object.__setattr__(self, "noise", real(noise, "noise", minimum=0, remedy=remedy))
+        object.__setattr__(self, "noise", noise_law(noise))
+        object.__setattr__(self, "feature_law", law)
+
+    @classmethod
+    def draw(
+        cls,
+        d: int,
+        *,
+        informative: int | None = None,
+        snr: float | None = None,
+        r2: float | None = None,
+        scale: float = 1.0,
+        b: float = 0.0,
+        seed: int = 0,
+        salt: str = "",
+        features: FeatureLaw | None = None,
+        noise: Any = 0.01,
+    ) -> "LinearTruth":
+        """A truth of d features whose weights are drawn: normal, so of both signs, and `informative` of them not zero.
+
+        The same for any number of rows; another law, `snr` or noise leaves the weights as they are.
+
+        Parameters
+        ----------
+        d
+            How many features.
+        informative
+            How many weights are not zero, exactly; None for all. Which ones is drawn, too.
+        snr, r2
+            The signal-to-noise ratio, the variance of ``X w`` over that of the noise, or the coefficient of
+            determination, ``snr / (1 + snr)``: the noise is made so loud that it is exact. One of them at most.
+        scale
+            The standard deviation of the weights that are not zero.
+        b, features, noise
+            As for `LinearTruth`. With `snr` or `r2` only the form of `noise` counts, not its scale.
+        seed, salt
+            Which weights.
+
+        Raises
+        ------
+        InvalidValueError
+            If an argument breaks its rule, or `snr` is asked for and a variance is infinite or zero.
+
+        Examples
+        --------
+        >>> truth = LinearTruth.draw(100, informative=5, snr=2.0, seed=7)
+        >>> int((truth.w != 0).sum()), round(truth.snr, 12), round(truth.r2, 12)
+        (5, 2.0, 0.666666666667)
+        """
+        count = integer(d, "d", minimum=1, remedy="use the number of features, such as d=20")
+        remedy = "use how many weights are not zero, such as informative=5"
+        kept = count if informative is None else integer(informative, "informative", minimum=0, remedy=remedy)
+        if kept > count:
+            raise InvalidValueError(f"informative={kept} of d={count} features: {remedy}")
+        ratio = _ratio(snr, r2)
+        seed, salt = seed_and_salt(seed, salt)
+        spread = real(scale, "scale", minimum=0, remedy="use the standard deviation of the weights, such as scale=1")
+        w = _drawn("coefficients", seed, salt, count) * spread
+        w[np.argsort(_drawn("support", seed, salt, count), kind="stable")[kept:]] = 0.0
+        truth = cls(w, b, noise, features)
+        return truth if ratio is None else cls(w, b, _at_ratio(truth, ratio), features)
 
     @property
     def features(self) -> int:
         """How many features there are."""
         return self.w.size
 
+    @property
+    def normal(self) -> bool:
+        """Whether both laws are normal: features standard and independent, noise of one scale."""
+        return self.feature_law == _NORMAL and isinstance(self.noise, float)
+
+    @property
+    def signal_variance(self) -> float | None:
+        """The variance of ``X w``, from the law of X; None where it is infinite."""
+        return _finite(self.feature_law.variance_of(self.w))
+
+    @property
+    def noise_variance(self) -> float | None:
+        """The variance of the noise beside this law of X; None where it is infinite."""
+        return _finite(self.noise.variance_with(self.feature_law))
+
+    @property
+    def snr(self) -> float | None:
+        """The signal-to-noise ratio, a ratio of variances; None where one is infinite, or the noise is 0."""
+        signal, noise = self.signal_variance, self.noise_variance
+        return None if signal is None or not noise else signal / noise
+
+    @property
+    def r2(self) -> float | None:
+        """The coefficient of determination of the truth itself, ``snr / (1 + snr)``; None where `snr` is infinite."""
+        signal, noise = self.signal_variance, self.noise_variance
+        return None if signal is None or noise is None or not signal + noise else signal / (signal + noise)
+
     def to_dict(self) -> dict[str, Any]:
-        """A dict that `json.dumps` takes; floats keep every bit."""
-        return {"w": self.w.tolist(), "b": self.b, "noise": self.noise}
+        """A dict that `json.dumps` takes; floats keep every bit. Laws are named where they are not the normal ones."""
+        return {"w": self.w.tolist(), **self.other_fields()}
+
+    def other_fields(self) -> dict[str, Any]:
+        """The fields of `to_dict` but the weights."""
+        noise = float(self.noise) if isinstance(self.noise, float) else self.noise.to_dict()
+        laws = {} if self.feature_law == _NORMAL else {"features": self.feature_law.to_dict()}
+        return {"b": self.b, "noise": noise, **laws}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "LinearTruth":
         """The truth that `to_dict` described."""
-        if not isinstance(fields, Mapping) or set(fields) != _FIELDS:
+        if not isinstance(fields, Mapping) or not {*_FIELDS} <= {*fields} <= {*_FIELDS, "features"}:
             found = sorted(map(str, fields)) if isinstance(fields, Mapping) else type(fields).__name__
             raise InvalidValueError(f"a truth has the fields {sorted(_FIELDS)}, not {found}: write it with to_dict()")
-        return cls(fields["w"], fields["b"], fields["noise"])
+        noise, features = fields["noise"], fields.get("features")
+        if isinstance(noise, Mapping):
+            noise = NoiseLaw.from_dict(noise)
+        law = FeatureLaw.from_dict(features) if "features" in fields else None
+        return cls(fields["w"], fields["b"], noise, law)
+
+    def _laws(self) -> tuple[Any, ...]:
+        return self.b, self.noise, self.feature_law
 
     def __eq__(self, other: object) -> bool:
-        """Equal if every number is."""
+        """Equal if every number and both laws are."""
         if not isinstance(other, LinearTruth):
             return NotImplemented
         if self is other:
             return True
-        return (self.b, self.noise) == (other.b, other.noise) and np.array_equal(self.w, other.w)
+        return self._laws() == other._laws() and np.array_equal(self.w, other.w)
 
     def __hash__(self) -> int:
         """Consistent with equality: 0.0 and -0.0 are one number."""
-        return hash((tuple((self.w[:8] + 0.0).tolist()), self.w.size, self.b, self.noise))
+        return hash((tuple((self.w[:8] + 0.0).tolist()), self.w.size, *self._laws()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its arguments, so that what is loaded is validated and read-only again."""
-        return LinearTruth, (self.w, self.b, self.noise)
+        noise = float(self.noise) if isinstance(self.noise, float) else self.noise
+        laws = () if self.feature_law == _NORMAL else (self.feature_law,)
+        return LinearTruth, (self.w, self.b, noise, *laws)
 
     def __repr__(self) -> str:
         """All the weights if they are few, else the first three and the count."""
         shown = self.w if self.w.size <= 8 else self.w[:3]
         weights = ", ".join(repr(float(weight)) for weight in shown)
         more = "" if self.w.size <= 8 else f", ... {self.w.size} weights"
-        return f"LinearTruth(w=[{weights}{more}], b={self.b!r}, noise={self.noise!r})"
+        law = "" if self.feature_law == _NORMAL else f", features={self.feature_law!r}"
+        noise = float(self.noise) if isinstance(self.noise, float) else self.noise
+        return f"LinearTruth(w=[{weights}{more}], b={self.b!r}, noise={noise!r}{law})"
+
+
+def _drawn(purpose: str, seed: int, salt: str, count: int) -> npt.NDArray[np.float64]:
+    """Standard normals, as `planted.weights` draws them, for another purpose."""
+    k0, k1, *_ = key_words(purpose, seed, salt=salt)
+    pairs = normals(row_words(np.arange((count + 1) // 2, dtype=np.uint64), 0, (k0, k1)), FLOAT64)
+    return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)
+
+
+def _ratio(snr: float | None, r2: float | None) -> float | None:
+    """The ratio of variances that was asked for."""
+    if snr is not None and r2 is not None:
+        raise InvalidValueError(f"snr={snr!r} and r2={r2!r} say the same: use one of them")
+    if r2 is not None:
+        share = real(r2, "r2", remedy="use the share of the variance that is signal, such as r2=0.5")
+        if not 0 < share < 1:
+            raise InvalidValueError(f"r2={share!r} must be more than 0 and less than 1: use noise=0 for r2 = 1")
+        return share / (1 - share)
+    if snr is None:
+        return None
+    ratio = real(snr, "snr", remedy="use the variance of X w over that of the noise, such as snr=2")
+    if ratio <= 0:
+        raise InvalidValueError(f"snr={ratio!r} must be more than 0: use scale=0 for no signal")
+    return ratio
+
+
+def _at_ratio(truth: LinearTruth, ratio: float) -> NoiseLaw:
+    """The truth's law of noise, so loud that the ratio of variances is this one."""
+    form = truth.noise if truth.noise.scale else type(truth)(truth.w, 0.0, 1.0).noise
+    form = form.scaled(1 / form.scale)
+    signal, noise = truth.signal_variance, _finite(form.variance_with(truth.feature_law))
+    if not signal or not noise:
+        what, law = ("X w", truth.feature_law) if not signal else ("the noise", form)
+        size = "0" if signal == 0 or noise == 0 else "infinite"
+        raise InvalidValueError(
+            f"snr={ratio!r} with {law!r}: the variance of {what} is {size}, so no noise has this ratio: name the "
+            "noise's scale instead"
+        )
+    return form.scaled(math.sqrt(signal / ratio / noise))
+
+
+def _finite(variance: float) -> float | None:
+    return variance if math.isfinite(variance) else None
