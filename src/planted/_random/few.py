@@ -49,7 +49,7 @@ def groups_along(normals, X, row, group, lanes):
 
 
 @inlined
-def add_products(X, count, w, response):
+def _add_products(X, count, w, response):
     """Add the features of each row to its response. A sum waits for the one before, so four rows go side by side."""
     whole = count & ~3
     for i in range(0, whole, 4):
@@ -95,7 +95,7 @@ def few_rows(rows, w, b, noise, feature_key, noise_key, wide, first, last, X, y)
     for i in range(rows.size):
         lane_rows[i] = rows[i]
         response[i] = b
-    add_products(X, rows.size, w, response)
+    _add_products(X, rows.size, w, response)
     row_words(lane_rows, U64(0), None, noise_key, words)
     if wide is None:
         first_normal_32(words, normals)
@@ -103,3 +103,9 @@ def few_rows(rows, w, b, noise, feature_key, noise_key, wide, first, last, X, y)
         normals_64(words, normals)
     for i in range(rows.size):
         y[i] = response[i] + np.float64(normals[0, i]) * noise
+
+
+@compiled
+def add_products(X, w, response):
+    """Add ``X w`` to the response, shape (rows,) and float64: the features of a row in ascending order."""
+    _add_products(X, len(X), w, response)

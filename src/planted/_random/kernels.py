@@ -250,11 +250,12 @@ def four_to_rows(normals, X, first, lanes, j):
 
 @compiled
 def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
-    """`random.linear_rows` into ``X`` (rows, features) and ``y`` (rows,).
+    """`random.linear_rows` into ``X`` (rows, features) and ``y`` (rows,); an empty ``y`` is left out.
 
     ``wide`` is None for float32 and True for float64: Numba drops the branch that a None rules out.
     """
     features = w.size
+    answered = y.size > 0
     words = np.empty((4, LANES), np.uint32)
     per_group = 4 if wide is None else 2
     normals = np.empty((per_group, LANES), X.dtype)
@@ -278,7 +279,8 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
             else:
                 normals_64(words, normals)
             if wide is None and count == 4:
-                four_columns(normals, w, j, response)
+                if answered:
+                    four_columns(normals, w, j, response)
                 four_to_rows(normals, X, first, lanes, j)
             else:
                 for k in range(count):
@@ -287,6 +289,8 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
                         response[lane] += np.float64(normals[k, lane]) * weight
                     for lane in range(lanes):
                         X[first + lane, j + k] = normals[k, lane]
+        if not answered:
+            continue
         row_words(row, U64(0), None, noise_key, words)
         if wide is None:
             first_normal_32(words, normals)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from planted._input import flag, integer, real
 from planted._random import cholesky, signs
-from planted._truth.laws import FeatureLaw, IndependentLaw, between, matrix_of
+from planted._truth.laws import FeatureLaw, IndependentLaw, Numbers, between, matrix_of
 from planted._truth.noise import degrees, t_variance
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -69,6 +69,10 @@ class Uniform(IndependentLaw):
         """``(high - low)^2 / 12``."""
         return (self.high - self.low) ** 2 / 12
 
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d, transform=(self.low, self.high - self.low))
+
 
 @final
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,6 +100,10 @@ class StudentT(IndependentLaw):
     def variance(self) -> float:
         """``df / (df - 2)``, infinite up to df = 2."""
         return t_variance(self.df)
+
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d, source=(self.df,))
 
 
 class _StandardLaw(FeatureLaw):
@@ -143,6 +151,10 @@ class AR1(_StandardLaw):
             carried = self.rho * (carried + weight)
         return total
 
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d, transform=(self.rho, math.sqrt(1 - self.rho * self.rho)))
+
 
 @final
 @dataclass(frozen=True, slots=True, repr=False)
@@ -172,6 +184,10 @@ class Equicorrelated(_StandardLaw):
         """The variance of ``x w``."""
         return float(self.rho * w.sum() ** 2 + (1 - self.rho) * (w @ w))
 
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d, factors=1, transform=(math.sqrt(self.rho), math.sqrt(1 - self.rho)))
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -179,7 +195,7 @@ class Covariance(FeatureLaw):
     """Normal features of mean 0 and this covariance matrix, shape (features, features).
 
     It is symmetric and positive semi-definite, and of one size: the one law to which no feature can be added.
-    ``x = L z``, L its Cholesky factor, float64, rounded to the rows' dtype.
+    ``x = L z``, L its Cholesky factor, rounded to the rows' dtype.
 
     Raises
     ------
@@ -236,10 +252,6 @@ class Covariance(FeatureLaw):
         """The variance of ``x w``."""
         return max(0.0, float(w @ self.matrix @ w))
 
-    def factor(self) -> npt.NDArray[np.float64]:
-        """The Cholesky factor, lower triangular; of a fixed order of operations, so of the same bits everywhere."""
-        return _cholesky(self)
-
     def __eq__(self, other: object) -> bool:
         """Equal if the matrices are."""
         return np.array_equal(self.matrix, other.matrix) if isinstance(other, Covariance) else NotImplemented
@@ -251,6 +263,10 @@ class Covariance(FeatureLaw):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its argument, so that what is loaded is read-only again."""
         return Covariance, (self.matrix,)
+
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d, transform=(_cholesky(self),))
 
 
 @final
@@ -278,10 +294,6 @@ class LowRank(_StandardLaw):
         strength = between(self.tail_strength, "tail_strength", 0, 1, ends="[]", remedy=remedy)
         object.__setattr__(self, "tail_strength", strength)
 
-    def loadings(self, d: int) -> npt.NDArray[np.float64]:
-        """What each factor adds to each feature, shape (d, effective_rank)."""
-        return signs(d, self.effective_rank) * math.sqrt((1 - self.tail_strength) / self.effective_rank)
-
     def covariance(self, d: int) -> npt.NDArray[np.float64]:
         """``loadings loadings' + tail_strength I``, shape (d, d)."""
         shared = signs(d, self.effective_rank)
@@ -294,6 +306,10 @@ class LowRank(_StandardLaw):
         shared = w @ signs(w.size, self.effective_rank)
         share = (1 - self.tail_strength) / self.effective_rank
         return float(share * (shared @ shared) + self.tail_strength * (w @ w))
+
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(d, self.effective_rank, transform=(_loadings(self, d), math.sqrt(self.tail_strength)))
 
 
 class _BlockLaw(FeatureLaw):
@@ -382,6 +398,10 @@ class Categorical(_BlockLaw):
         chances = self._chances()
         return np.diag(chances) - np.outer(chances, chances)
 
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(d // self.columns, source=(self.thresholds(),), transform=(int(self.drop_first),))
+
 
 @final
 @dataclass(frozen=True, slots=True, repr=False)
@@ -425,6 +445,10 @@ class Polynomial(_BlockLaw):
         products = np.array([[float(_moment(j + k) - _moment(j) * _moment(k)) for k in powers] for j in powers])
         return products * np.outer(self.multipliers(), self.multipliers())
 
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d // self.columns, transform=(self.multipliers(),))
+
 
 def _moment(power: int) -> int:
     """E z^power of a standard normal z."""
@@ -433,4 +457,11 @@ def _moment(power: int) -> int:
 
 @lru_cache(maxsize=16)
 def _cholesky(law: Covariance) -> npt.NDArray[np.float64]:
+    """In a fixed order of operations, so of the same bits everywhere."""
     return cholesky(law.matrix)
+
+
+@lru_cache(maxsize=16)
+def _loadings(law: LowRank, d: int) -> npt.NDArray[np.float64]:
+    """What each factor adds to each feature, shape (d, effective_rank)."""
+    return signs(d, law.effective_rank) * math.sqrt((1 - law.tail_strength) / law.effective_rank)

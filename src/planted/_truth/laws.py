@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,15 @@ class Law(ABC):
         return f"{self.kind}.{type(self).__name__}({inside})"
 
 
+class Numbers(NamedTuple):
+    """What the random numbers need to know of a law: how many values a row takes, and the numbers of its functions."""
+
+    own: int  # values a row of the law's own
+    factors: int = 0  # standard normals a row that the features share
+    source: tuple[Any, ...] = ()  # of the function that makes the values
+    transform: tuple[Any, ...] = ()  # of the function that makes them features
+
+
 class FeatureLaw(Law):
     """The law of the rows of X. Rows are independent of each other; columns need not be."""
 
@@ -78,6 +87,10 @@ class FeatureLaw(Law):
     @abstractmethod
     def variance_of(self, w: npt.NDArray[np.float64]) -> float:
         """The variance of ``x w``, w of shape (features,), without a matrix of the size of the covariance."""
+
+    def numbers(self, d: int) -> Numbers:
+        """What drawing rows of d features takes."""
+        return Numbers(own=d)
 
     @property
     def columns(self) -> int:
@@ -143,10 +156,9 @@ class NoiseLaw(Law):
         """The variance beside features of this law."""
         return self.variance
 
-    def scaled(self, factor: float) -> Self:
-        """The same law, `factor` times as loud."""
-        description = self.to_dict()
-        return self.from_dict({**description, "scale": description["scale"] * factor})
+    def with_scale(self, scale: float) -> Self:
+        """The same law, of another scale."""
+        return self.from_dict({**self.to_dict(), "scale": scale})
 
 
 # ---- numbers --------------------------------------------------------------------------------------------------

@@ -252,8 +252,7 @@ def _ratio(snr: float | None, r2: float | None) -> float | None:
 
 def _at_ratio(truth: LinearTruth, ratio: float) -> NoiseLaw:
     """The truth's law of noise, so loud that the ratio of variances is this one."""
-    form = truth.noise if truth.noise.scale else type(truth)(truth.w, 0.0, 1.0).noise
-    form = form.scaled(1 / form.scale)
+    form = truth.noise.with_scale(1.0)
     signal, noise = truth.signal_variance, _finite(form.variance_with(truth.feature_law))
     if not signal or not noise:
         what, law = ("X w", truth.feature_law) if not signal else ("the noise", form)
@@ -262,7 +261,7 @@ def _at_ratio(truth: LinearTruth, ratio: float) -> NoiseLaw:
             f"snr={ratio!r} with {law!r}: the variance of {what} is {size}, so no noise has this ratio: name the "
             "noise's scale instead"
         )
-    return form.scaled(math.sqrt(signal / ratio / noise))
+    return form.with_scale(math.sqrt(signal / ratio / noise))
 
 
 def _finite(variance: float) -> float | None:
