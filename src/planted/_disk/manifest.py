@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from reprlib import repr as short
+from types import NoneType
 from typing import Any, Final
 
 import numpy as np
@@ -90,7 +91,7 @@ class Plan:
     def identity_of(self, shard: int) -> bytes:
         """What tells a shard from those of all other plans, and from this plan's other shards."""
         cut = (self.dtype_name, self.start, self.n, self.file_format, self.block_rows, self.shard_blocks, self.writer)
-        numbers = (VERSION, to_json_int(self.seed), self.salt, self.truth.b, self.truth.noise)
+        numbers = (VERSION, to_json_int(self.seed), self.salt, *self.truth.other_fields().values())
         return json.dumps([*numbers, *cut, shard]).encode() + self.truth.w.astype("<f8").tobytes()
 
     def computed(self) -> ComputedRows:
@@ -266,11 +267,17 @@ def _possible(plan: Plan) -> Plan:
 
 
 def _truth(fields: dict[str, Any]) -> LinearTruth:
-    w, b, noise = (fields.get(name) for name in ("w", "b", "noise"))
-    numbers = isinstance(w, list) and all(type(value) in (int, float) for value in (*w, b, noise))
-    if not numbers or set(fields) != {"w", "b", "noise"}:
-        raise ManifestError(f"truth={short(fields)} must hold the numbers w, b and noise: {REMEDY}")
-    return LinearTruth.from_dict(fields)
+    w, b, noise, law = (fields.get(name) for name in ("w", "b", "noise", "features"))
+    numbers = isinstance(w, list) and all(type(value) in (int, float) for value in (*w, b))
+    laws = type(noise) in (int, float, dict) and type(law) in (NoneType, dict)
+    if not numbers or not laws or not {"w", "b", "noise"} <= set(fields) <= {"w", "b", "noise", "features"}:
+        raise ManifestError(f"truth={short(fields)} must hold the numbers w, b and noise, or laws: {REMEDY}")
+    truth = LinearTruth.from_dict(fields)
+    told = truth.other_fields()
+    for name in ("noise", "features"):  # laws as planted writes them: no other spelling, no other type of a number
+        if isinstance(fields.get(name), dict) and repr(told.get(name)) != repr(fields[name]):
+            raise ManifestError(f"{name}={short(fields[name])} is no law as planted writes it: {REMEDY}")
+    return truth
 
 
 def _seed(seed: Any) -> int:

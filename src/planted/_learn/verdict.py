@@ -17,6 +17,7 @@ estimate. So an efficient learner on honest rows fails once in 1/alpha times.
 Sources: Wald 1943; Scheffe, "The Analysis of Variance", 1959, 3.5.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from planted._learn.advice import Miss
 from planted._learn.factor import Factor, factorise
 from planted._learn.report import Parameter, Report
 from planted._learn.sample import Data, rows_in
-from planted._truth import LinearTruth
+from planted._truth import Clustered, Heteroscedastic, LinearTruth
 from planted._types import Batch
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -97,7 +98,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
 
     sample = _sample(estimate, rows)
     truth: LinearTruth = sample.truth
-    learned = _learned(estimate, truth)
+    learned, noise = _learned(estimate, truth), _noise(truth)
     alpha = real(alpha, "alpha", minimum=0, remedy="use a rate between 0 and 1, such as alpha=0.001")
     if not 0 < alpha < 1:
         raise InvalidValueError(f"alpha={alpha} must lie between 0 and 1: use a rate such as alpha=0.001")
@@ -106,7 +107,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
 
     factor = factorise(sample)
     fit, planted = factor.solve(), np.concatenate(([truth.b], truth.w))
-    sigma, dof = _sigma(factor, truth.noise), planted.size
+    sigma, dof = _sigma(factor, noise), planted.size
     statistic = (factor.length(fit - planted) / sigma) ** 2
     p_value = float(chdtrc(dof, statistic))
     distance = factor.length(learned.parameters - fit) / sigma
@@ -197,6 +198,18 @@ def _sample(estimate: Any, data: Any) -> Any:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _noise(truth: LinearTruth) -> float:
+    """The standard deviation of the noise, if it is one for all rows and they are independent."""
+    law, variance = truth.noise, truth.noise_variance
+    if isinstance(law, (Clustered, Heteroscedastic)) or variance is None:
+        reason = "has no variance" if variance is None else "is not independent and of one variance"
+        raise InvalidValueError(
+            f"noise={law!r} {reason}, which the standard errors of least squares take for granted: check rows of the "
+            "same truth with another noise, such as planted.noise.StudentT(df=3, scale=0.5)"
+        )
+    return math.sqrt(variance)
 
 
 def _sigma(factor: Factor, noise: float) -> float:

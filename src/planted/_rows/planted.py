@@ -11,7 +11,7 @@ from planted._random import VERSION
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.columns import names_of
 from planted._rows.draw import draw_rows, keys_of
-from planted._truth import MOST_AS_JSON, LinearTruth, begun_as_json
+from planted._truth import MOST_AS_JSON, FeatureLaw, LinearTruth, begun_as_json
 from planted._types import DType, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -149,8 +149,8 @@ def earlier_fingerprint(rows: Any) -> str | None:
 def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DType = "float32") -> ComputedRows:
     """Rows of a truth, computed on demand; nothing is made yet.
 
-    The features X are standard normal (mean 0, variance 1) and independent, and ``y = X w + b + noise e`` with e of the
-    same kind: see `LinearTruth`. Row i is a pure function of (truth, seed, salt, dtype, i): more rows, another order,
+    Unless the truth names other laws, the features X are standard normal (mean 0, variance 1) and independent, and
+    ``y = X w + b + noise`` with normal noise: see `LinearTruth`. Row i is a pure function of (truth, seed, salt, dtype, i): more rows, another order,
     other chunks or threads change no value.
 
     Parameters
@@ -203,17 +203,19 @@ def regression(
     b: Any = 0.0,
     *,
     noise: Any = 0.01,
+    features: FeatureLaw | None = None,
     n: int = 1_000,
     seed: int = 0,
     salt: str = "",
     dtype: DType = "float32",
 ) -> ComputedRows:
-    """Rows of ``y = X w + b + noise e``, X and e standard normal: ``rows(LinearTruth(w, b, noise), n, ...)``.
+    """Rows of ``y = X w + b + noise``, X standard normal: ``rows(LinearTruth(w, b, noise, features), n, ...)``.
 
     Parameters
     ----------
-    w, b, noise
-        The weights, one a feature; the intercept; the standard deviation of the noise: see `LinearTruth`.
+    w, b, noise, features
+        The weights, one a feature; the intercept; the standard deviation of the noise, or its law; the law of X,
+        standard normal unless named: see `LinearTruth`.
     n, seed, salt, dtype
         How many rows, and which: see `rows`.
 
@@ -236,4 +238,4 @@ def regression(
     >>> X.shape, y.shape, X.dtype
     ((2000, 2), (2000, 1), dtype('float32'))
     """
-    return rows(LinearTruth(w, b, noise), n, seed=seed, salt=salt, dtype=dtype)
+    return rows(LinearTruth(w, b, noise, features), n, seed=seed, salt=salt, dtype=dtype)

@@ -11,6 +11,8 @@ from click.core import ParameterSource
 
 import planted
 from planted._rows import ComputedRows, Rows
+from planted._shell.laws import FEATURE_LAW, NOISE_LAW
+from planted._truth import FeatureLaw, NoiseLaw
 from planted.errors import InvalidValueError
 
 BOOK_WEIGHTS: Final = (2.0, -3.4)
@@ -126,6 +128,13 @@ def planted_options(command: Command) -> Command:
         click.option("--intercept", type=NUMBER, default=BOOK_INTERCEPT, show_default=True, help="The intercept."),
         click.option("--features", type=COUNT, help="Draw this many weights from the seed instead."),
         click.option("--noise", type=NUMBER, default=0.01, show_default=True, help="The noise's standard deviation."),
+        click.option("--law", type=FEATURE_LAW, metavar="LAW", help=f"The law of the features: {FEATURE_LAW.words}."),
+        click.option(
+            "--noise-law",
+            type=NOISE_LAW,
+            metavar="LAW",
+            help=f"The law of the noise, in place of --noise: {NOISE_LAW.words}.",
+        ),
         click.option("--rows", type=COUNT, default=1000, show_default=True, help="How many rows."),
         click.option("--seed", type=COUNT, default=0, show_default=True, help="The seed of everything."),
     )
@@ -166,13 +175,19 @@ def planted_rows(
     noise: float,
     rows: int,
     seed: int,
+    law: FeatureLaw | None = None,
+    noise_law: NoiseLaw | None = None,
     dtype: Any = "float32",
 ) -> ComputedRows:
     """The rows that `planted_options` describe."""
+    given = click.get_current_context().get_parameter_source("noise") not in (None, ParameterSource.DEFAULT)
+    if noise_law is not None and given:
+        raise InvalidValueError("--noise and --noise-law exclude each other: the law's last number says how loud it is")
     if weights is not None and features is not None and len(weights) != features:
         raise InvalidValueError(f"--weights has {len(weights)} numbers, --features is {features}: give one of them")
     if weights is None:
         weights = list(BOOK_WEIGHTS)
         if features not in (None, len(BOOK_WEIGHTS)):
             weights = planted.weights(features, seed=seed).tolist()
-    return planted.regression(weights, intercept, noise=noise, n=rows, seed=seed, dtype=dtype)
+    loudness = noise if noise_law is None else noise_law
+    return planted.regression(weights, intercept, noise=loudness, features=law, n=rows, seed=seed, dtype=dtype)

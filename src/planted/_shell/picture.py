@@ -28,7 +28,7 @@ def drawn(rows: Rows, losses: Sequence[tuple[float, float]], report: Report) -> 
     figure = Figure(figsize=(13, 4.2), dpi=120, layout="constrained")
     data, loss, parameters = figure.subplots(1, 3)
     _data(data, rows)
-    _loss(loss, losses, rows.truth.noise)
+    _loss(loss, losses, rows.truth.noise_variance)
     _parameters(parameters, report)
     for axes in (data, loss, parameters):
         axes.spines[["top", "right"]].set_visible(False)
@@ -50,13 +50,13 @@ def _data(axes: Any, rows: Rows) -> None:
     axes.legend(edgecolor="none", markerscale=2)  # it may lie on rows, and is read before them
 
 
-def _loss(axes: Any, losses: Sequence[tuple[float, float]], noise: float) -> None:
+def _loss(axes: Any, losses: Sequence[tuple[float, float]], variance: float | None) -> None:
     epochs = np.arange(1, len(losses) + 1)
     train, validation = np.transpose(losses)
     axes.plot(epochs, train, "o-", color=PLANT, label="train", markersize=4)
     axes.plot(epochs, validation, "s--", color=LEAF, label="validation", markersize=4, markerfacecolor="none")
-    if noise:
-        axes.axhline(noise**2 / 2, color=INK, linewidth=1, linestyle=":", label="noise² / 2")
+    if variance:
+        axes.axhline(variance / 2, color=INK, linewidth=1, linestyle=":", label="noise² / 2")
     axes.set_yscale("log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="half the mean squared error", title="the loss after each epoch")
