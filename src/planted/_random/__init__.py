@@ -28,7 +28,7 @@ from planted._random.random import (
     row_words,
 )
 
-__getattr__ = lazily(__name__, {"kernels": ["LANES", "SOURCES", "linear_rows", "philox"], "few": ["FEW", "few_rows"]})
+__getattr__ = lazily(__name__, {"kernels": ["SOURCES", "philox"], "few": ["add_products"]})
 
 __all__ = [
     "CHUNK_BYTES",

@@ -18,7 +18,7 @@ from planted._types import FloatArray, RowNumbers
 
 WIDE_BYTES: Final = 1 << 11  # of a row: columns of wider ones, a lane a row, would be written past the nearest cache
 SHARED: Final = 1 << 20  # values of few rows, from which on all cores share them
-CHUNK_BYTES: Final = 1 << 18  # of features that pass through several functions: they fit a core's own cache
+CHUNK_BYTES: Final = 1 << 19  # of features that pass through several functions: they fit a core's own cache
 
 Key = tuple[int, int]
 
