@@ -1,43 +1,54 @@
-"""What a law needs once: a Cholesky factor and the signs of loadings, of the same bits on every machine."""
+"""What a law of features computes once: the factor of a covariance, and the signs of shared factors.
 
-from typing import Final
+The operations are few and their order is written here, as for the rows: ``+ - * /`` and ``sqrt`` in float64, element by
+element, and no linear algebra library, of which each has bits of its own.
+"""
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._random.random import key_words, row_words
 
-BITS: Final = 128  # of four words
+# Both results are in Fortran's order, one column after the other: so the kernels read them.
 
 
 def cholesky(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The lower triangular L of ``matrix = L L'``, shape (d, d), of a positive semi-definite matrix.
+    """The lower triangular L with ``L L' = matrix``, shape (d, d), for a symmetric, positive semi-definite matrix.
 
-    Column after column, each subtracted from what is left as soon as it is known; each product is rounded, then the
-    difference. A pivot that is no larger than rounding, ``d eps`` times the largest diagonal element, makes a column
-    of zeros. No linear algebra library: their order of operations, and so their bits, differ between machines.
+    Column by column, each subtracted from what is left of the matrix at once. Where what is left of the diagonal is no
+    more than rounding makes, ``d 2^-52`` times the largest diagonal entry, the column is zero.
+
+    >>> cholesky(np.array([[4.0, 2.0], [2.0, 1.0]])).tolist()
+    [[2.0, 0.0], [1.0, 0.0]]
     """
-    left = np.array(matrix, np.float64)
-    d = len(left)
-    factor = np.zeros_like(left)
-    least = d * float(np.finfo(np.float64).eps) * float(left.diagonal().max())
+    d = len(matrix)
+    rest = np.array(matrix, np.float64)
+    L = np.zeros((d, d), order="F")
+    least = d * 2.0**-52 * max(rest.diagonal().tolist(), default=0.0)
     for k in range(d):
-        if left[k, k] <= least:
+        pivot = rest[k, k]
+        if pivot <= least:
             continue
-        column = left[k:, k] / np.sqrt(left[k, k])
-        factor[k:, k] = column
-        left[k:, k:] = left[k:, k:] - column[:, np.newaxis] * column
-    return factor
+        L[k, k] = np.sqrt(pivot)
+        column = L[k + 1 :, k]
+        column[:] = rest[k + 1 :, k] / L[k, k]
+        rest[k + 1 :, k + 1 :] -= column[:, np.newaxis] * column
+    return L
 
 
-def signs(d: int, factors: int) -> npt.NDArray[np.float64]:
-    """1 or -1 for each feature and factor, shape (d, factors), the same in all laws: bits of the key "loadings".
+def signs(d: int, r: int) -> npt.NDArray[np.float64]:
+    """The signs with which r factors enter d features, shape (d, r): one random bit each, 1 for -1.
 
-    Bit ``k mod 32`` of word ``(k div 32) mod 4`` of group ``k div 128`` of row j: 1 is a minus.
+    It is bit ``k mod 32`` of word ``(k div 32) mod 4`` of group ``k div 128`` of "row" j: more features or factors
+    change none.
+
+    >>> signs(2, 3).tolist()
+    [[1.0, -1.0, 1.0], [1.0, 1.0, 1.0]]
     """
-    k0, k1, *_ = key_words("loadings", 0)
-    features = np.arange(d, dtype=np.uint64)
-    groups = range(-(-factors // BITS))
-    words = np.stack([word for group in groups for word in row_words(features, group, (k0, k1))], axis=1)
-    bits = (words[:, :, np.newaxis] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)
-    return 1.0 - 2.0 * bits.reshape(d, -1)[:, :factors]
+    key = key_words("loadings", 0)[:2]
+    rows = np.arange(d, dtype=np.uint64)
+    words = [word for group in range(-(-r // 128)) for word in row_words(rows, group, (key[0], key[1]))]
+    result = np.empty((d, r), order="F")
+    for k in range(r):
+        result[:, k] = np.where(words[k // 32] >> np.uint32(k % 32) & np.uint32(1), -1.0, 1.0)
+    return result
