@@ -26,7 +26,7 @@ A row is a pure function of (truth, seed, row number): nothing else changes it, 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from planted import errors
+from planted import errors, features, noise
 from planted._audit import Audit, audit
 from planted._disk import (
     Verification,
@@ -65,7 +65,9 @@ __all__ = [
     "audit",
     "check",
     "errors",
+    "features",
     "least_squares",
+    "noise",
     "open",
     "open_table",
     "permutation",

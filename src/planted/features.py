@@ -16,10 +16,24 @@ from planted._truth import (
     Covariance,
     Equicorrelated,
     LowRank,
-    NormalFeatures as Normal,
     Polynomial,
-    StudentTFeatures as StudentT,
     Uniform,
 )
+from planted._truth import (
+    NormalFeatures as Normal,
+)
+from planted._truth import (
+    StudentTFeatures as StudentT,
+)
 
-__all__ = ["AR1", "Categorical", "Covariance", "Equicorrelated", "LowRank", "Normal", "Polynomial", "StudentT", "Uniform"]
+__all__ = [
+    "AR1",
+    "Categorical",
+    "Covariance",
+    "Equicorrelated",
+    "LowRank",
+    "Normal",
+    "Polynomial",
+    "StudentT",
+    "Uniform",
+]

@@ -15,7 +15,11 @@ from planted._truth import (
     Contaminated,
     Heteroscedastic,
     Laplace,
+)
+from planted._truth import (
     NormalNoise as Normal,
+)
+from planted._truth import (
     StudentTNoise as StudentT,
 )
 

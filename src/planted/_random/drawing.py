@@ -1,8 +1,8 @@
 """Rows of any laws: the functions of `fills` and `transforms`, put together; each law is one line in a table.
 
-A law is known by its name and its numbers. What is drawn first (normals, uniforms, ...) and what is done to it are looked
-up here; so a new law is two functions and a line, whatever the other law of the truth is. Laws that are normal have a
-function of their own, `normal_line`, that makes features and response in one pass.
+A law is known by its name and its numbers. What is drawn first (normals, uniforms, ...) and what is done to it are
+looked up here; so a new law is two functions and a line, whatever the other law of the truth is. Laws that are normal
+have a function of their own, `normal_line`, that makes features and response in one pass.
 """
 
 from collections.abc import Callable
@@ -162,9 +162,7 @@ def _scaled(source: str) -> Callable[..., npt.NDArray[np.float64]]:
     return noise_of
 
 
-def _contaminated(
-    noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values
-) -> npt.NDArray[np.float64]:
+def _contaminated(noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values) -> npt.NDArray[np.float64]:
     fraction, factor = noise.numbers
     threshold = np.array([min(round(fraction * 2.0**32), 2**32 - 1)], np.uint32)
     louder = values("levels", keys.mixture, rows, threshold) == 0

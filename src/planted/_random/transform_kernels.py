@@ -12,6 +12,7 @@ from planted._random import transforms
 
 compiled = compiled_with(transforms.__file__, __file__)
 
+LANES = 32
 SIDE_BY_SIDE = 4
 
 
@@ -55,11 +56,11 @@ def equicorrelated(Z, F, X, a, c):
 
 
 @inlined
-def _add_columns(columns, k, count, values, i, first, total):
-    """Add columns k to k + count - 1, each times its value of row i, to the total, from entry `first` on."""
+def _add_columns(columns, k, count, values, i, total):
+    """Add columns k to k + count - 1, each times its value of row i, to the total."""
     if count == 4:
         v0, v1, v2, v3 = values[i, k], values[i, k + 1], values[i, k + 2], values[i, k + 3]
-        for j in range(first, total.size):
+        for j in range(total.size):
             t = total[j] + columns[k, j] * v0
             t = t + columns[k + 1, j] * v1
             t = t + columns[k + 2, j] * v2
@@ -67,37 +68,40 @@ def _add_columns(columns, k, count, values, i, first, total):
     else:
         for other in range(k, k + count):
             v = values[i, other]
-            for j in range(first, total.size):
+            for j in range(total.size):
                 total[j] += columns[other, j] * v
 
 
 @compiled
 def triangular(Z, _F, X, L):
-    """`transforms.triangular`."""
-    d = X.shape[1]
-    columns = L.T
-    total = np.empty(d, X.dtype)
-    for i in range(X.shape[0]):
-        total[:] = -0.0
-        for k in range(0, d, 4):
-            count = min(4, d - k)
-            for j in range(k, k + count - 1):  # the corner, above whose diagonal nothing is added
-                for other in range(k, j + 1):
-                    total[j] += columns[other, j] * Z[i, other]
-            _add_columns(columns, k, count, Z, i, k + count - 1, total)
-        X[i] = total
+    """`transforms.triangular`, some rows side by side: value k of each of them is ``columns[k]``."""
+    rows, d = X.shape
+    columns, total = np.zeros((d, LANES), X.dtype), np.empty(LANES, X.dtype)
+    for first in range(0, rows, LANES):
+        lanes = min(LANES, rows - first)
+        for lane in range(lanes):
+            for k in range(d):
+                columns[k, lane] = Z[first + lane, k]
+        for j in range(d):
+            total[:] = -0.0
+            whole = (j + 1) & ~3
+            for k in range(0, whole, 4):
+                _add_columns(columns, k, 4, L, j, total)
+            _add_columns(columns, whole, j + 1 - whole, L, j, total)
+            for lane in range(lanes):
+                X[first + lane, j] = total[lane]
 
 
 @compiled
 def low_rank(Z, F, X, loadings, c):
     """`transforms.low_rank`."""
     factors = F.shape[1]
-    columns = loadings.T
+    columns = np.ascontiguousarray(loadings.T)
     total = np.empty(X.shape[1], X.dtype)
     for i in range(X.shape[0]):
         total[:] = -0.0
         for k in range(0, factors, 4):
-            _add_columns(columns, k, min(4, factors - k), F, i, 0, total)
+            _add_columns(columns, k, min(4, factors - k), F, i, total)
         for j in range(X.shape[1]):
             X[i, j] = total[j] + c * Z[i, j]
 

@@ -150,8 +150,8 @@ def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DT
     """Rows of a truth, computed on demand; nothing is made yet.
 
     Unless the truth names other laws, the features X are standard normal (mean 0, variance 1) and independent, and
-    ``y = X w + b + noise`` with normal noise: see `LinearTruth`. Row i is a pure function of (truth, seed, salt, dtype, i): more rows, another order,
-    other chunks or threads change no value.
+    ``y = X w + b + noise`` with normal noise: see `LinearTruth`. Row i is a pure function of (truth, seed, salt, dtype,
+    i): more rows, another order, other chunks or threads change no value.
 
     Parameters
     ----------

@@ -274,9 +274,9 @@ class Covariance(FeatureLaw):
 class LowRank(_StandardLaw):
     """Standard normal features that are made, for the most part, of a few shared factors.
 
-    ``x_j = sqrt((1 - tail_strength) / r) sum_k s_jk f_k + sqrt(tail_strength) z_j`` with r = `effective_rank` factors and
-    fixed signs s_jk. So the part `tail_strength` of each feature's variance, which is 1 for any n and d, is its own, and
-    the rest is of rank r. More features change no feature.
+    ``x_j = sqrt((1 - tail_strength) / r) sum_k s_jk f_k + sqrt(tail_strength) z_j`` with r = `effective_rank` factors
+    and fixed signs s_jk. So the part `tail_strength` of each feature's variance, which is 1 for any n and d, is its
+    own, and the rest is of rank r. More features change no feature.
     """
 
     __module__ = "planted.features"

@@ -37,7 +37,8 @@ class Normal(float, NoiseLaw):
 
     def __new__(cls, scale: Any) -> Self:
         """A float, with the methods of a law."""
-        return super().__new__(cls, real(scale, "noise", minimum=0, remedy="it is a standard deviation, use 0 for none"))
+        remedy = "it is a standard deviation, use 0 for none"
+        return super().__new__(cls, real(scale, "noise", minimum=0, remedy=remedy))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", float(self))
@@ -178,8 +179,8 @@ class Heteroscedastic(NoiseLaw):
 class Clustered(NoiseLaw):
     """Normal noise that rows of a cluster share in part: rows 0 to size - 1 are the first cluster, and so on.
 
-    ``e = scale (sqrt(icc) u + sqrt(1 - icc) z)``, u one a cluster, z one a row: `icc` is the intraclass correlation, and
-    the mean of a cluster's noise has the design effect ``1 + (size - 1) icc``.
+    ``e = scale (sqrt(icc) u + sqrt(1 - icc) z)``, u one a cluster, z one a row: `icc` is the intraclass correlation,
+    and the mean of a cluster's noise has the design effect ``1 + (size - 1) icc``.
     """
 
     __module__ = "planted.noise"
