@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from reprlib import repr as short
-from types import NoneType
 from typing import Any, Final
 
 import numpy as np
@@ -267,9 +266,9 @@ def _possible(plan: Plan) -> Plan:
 
 
 def _truth(fields: dict[str, Any]) -> LinearTruth:
-    w, b, noise, law = (fields.get(name) for name in ("w", "b", "noise", "features"))
+    w, b, noise, law = (fields.get(name, {}) for name in ("w", "b", "noise", "features"))
     numbers = isinstance(w, list) and all(type(value) in (int, float) for value in (*w, b))
-    laws = type(noise) in (int, float, dict) and type(law) in (NoneType, dict)
+    laws = type(noise) in (int, float, dict) and type(law) is dict
     if not numbers or not laws or not {"w", "b", "noise"} <= set(fields) <= {"w", "b", "noise", "features"}:
         raise ManifestError(f"truth={short(fields)} must hold the numbers w, b and noise, or laws: {REMEDY}")
     truth = LinearTruth.from_dict(fields)

@@ -45,7 +45,7 @@ def _key(purpose: str, seed: int, salt: str) -> tuple[int, int]:
 def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y: FloatArray) -> None:
     """Fill X, shape (rows, features), and y, shape (rows, 1), with these rows: both float32 or both float64."""
     if truth.normal:
-        normal_line(rows, truth.w, truth.b, float(truth.noise), keys[:2], X, y[:, 0])
+        normal_line(rows, truth.w, truth.b, truth.noise.scale, keys[:2], X, y[:, 0])
         return
     from planted._random import add_products
 

@@ -464,4 +464,5 @@ def _cholesky(law: Covariance) -> npt.NDArray[np.float64]:
 @lru_cache(maxsize=16)
 def _loadings(law: LowRank, d: int) -> npt.NDArray[np.float64]:
     """What each factor adds to each feature, shape (d, effective_rank)."""
-    return signs(d, law.effective_rank) * math.sqrt((1 - law.tail_strength) / law.effective_rank)
+    share = math.sqrt((1 - law.tail_strength) / law.effective_rank)
+    return np.asarray(signs(d, law.effective_rank) * share, np.float64)

@@ -189,10 +189,10 @@ class LinearTruth(Digested):
         if not isinstance(fields, Mapping) or not {*_FIELDS} <= {*fields} <= {*_FIELDS, "features"}:
             found = sorted(map(str, fields)) if isinstance(fields, Mapping) else type(fields).__name__
             raise InvalidValueError(f"a truth has the fields {sorted(_FIELDS)}, not {found}: write it with to_dict()")
-        noise, features = fields["noise"], fields.get("features")
+        noise = fields["noise"]
         if isinstance(noise, Mapping):
             noise = NoiseLaw.from_dict(noise)
-        law = FeatureLaw.from_dict(features) if "features" in fields else None
+        law = FeatureLaw.from_dict(fields["features"]) if "features" in fields else None
         return cls(fields["w"], fields["b"], noise, law)
 
     def _laws(self) -> tuple[Any, ...]:
