@@ -1,8 +1,8 @@
 """The functions of `transforms`, compiled: the same names, the same bits.
 
-What is one product or two a value goes along the rows, as it stands in memory. Sums of many products go `LANES` rows at
-a time, turned so that the vector lanes run across rows: loops of a fixed length, whatever the number of features. Such a
-sum begins with minus zero, which changes nothing that is added to it.
+What is one product or two a value goes along the rows, as it stands in memory. Sums of many products go `LANES` rows
+at a time, turned so that the vector lanes run across rows: loops of a fixed length, whatever the number of features.
+Such a sum begins with minus zero, which changes nothing that is added to it.
 """
 
 import numpy as np
