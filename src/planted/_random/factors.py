@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from planted._random.random import key_words, row_words
 
-# Both results are in Fortran's order, one column after the other: so the kernels read them.
-
 
 def cholesky(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The lower triangular L with ``L L' = matrix``, shape (d, d), for a symmetric, positive semi-definite matrix.
@@ -23,7 +21,7 @@ def cholesky(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """
     d = len(matrix)
     rest = np.array(matrix, np.float64)
-    L = np.zeros((d, d), order="F")
+    L = np.zeros((d, d))
     least = d * 2.0**-52 * max(rest.diagonal().tolist(), default=0.0)
     for k in range(d):
         pivot = rest[k, k]
@@ -48,7 +46,7 @@ def signs(d: int, r: int) -> npt.NDArray[np.float64]:
     key = key_words("loadings", 0)[:2]
     rows = np.arange(d, dtype=np.uint64)
     words = [word for group in range(-(-r // 128)) for word in row_words(rows, group, (key[0], key[1]))]
-    result = np.empty((d, r), order="F")
+    result = np.empty((d, r))
     for k in range(r):
         result[:, k] = np.where(words[k // 32] >> np.uint32(k % 32) & np.uint32(1), -1.0, 1.0)
     return result

@@ -120,7 +120,7 @@ def polynomial(coefficients, x):
 
 
 @inlined
-def _polynomials(coefficients, x0, x1):
+def polynomials(coefficients, x0, x1):
     value0 = value1 = coefficients[-1]
     for i in range(len(coefficients) - 2, -1, -1):
         value0 = value0 * x0 + coefficients[i]
@@ -140,11 +140,22 @@ def fraction_32(radius_word):
 
 
 @inlined
-def _radius_32(exponent, f, polynomial, angle_word):
+def minus_log_32(exponent, f, log):
+    """``-log(u)`` of the uniform ``u = 2^exponent (1 + f)``, given LOG(f)."""
     square = f * f
-    log1p = (square * f) * polynomial - F32(0.5) * square
-    radius = np.sqrt(F32(2) * -((exponent * LN2_32 + log1p) + f))
-    return bits_float32(I32(float32_bits(radius) ^ (angle_word & SIGN_32)))
+    log1p = (square * f) * log - F32(0.5) * square
+    return -((exponent * LN2_32 + log1p) + f)
+
+
+@inlined
+def signed_32(x, word):
+    """A number that is not negative, with the top bit of the word for a sign."""
+    return bits_float32(I32(float32_bits(x) ^ (word & SIGN_32)))
+
+
+@inlined
+def _radius_32(exponent, f, log, angle_word):
+    return signed_32(np.sqrt(F32(2) * minus_log_32(exponent, f, log)), angle_word)
 
 
 @inlined
@@ -163,11 +174,11 @@ def normal_pairs_32(r0, a0, r1, a1):
     """`random.normal_pair` in float32 of the signed words (r0, a0) and of (r1, a1), side by side."""
     exponent0, f0 = fraction_32(r0)
     exponent1, f1 = fraction_32(r1)
-    log0, log1 = _polynomials(LOG_32, f0, f1)
+    log0, log1 = polynomials(LOG_32, f0, f1)
     t0, t1 = eighth_32(a0), eighth_32(a1)
     z0, z1 = t0 * t0, t1 * t1
-    sine0, sine1 = _polynomials(SINE_32, z0, z1)
-    cosine0, cosine1 = _polynomials(COSINE_32, z0, z1)
+    sine0, sine1 = polynomials(SINE_32, z0, z1)
+    cosine0, cosine1 = polynomials(COSINE_32, z0, z1)
     radius0, radius1 = _radius_32(exponent0, f0, log0, a0), _radius_32(exponent1, f1, log1, a1)
     n0, n1 = _pair_32(radius0, sine0 * t0, cosine0 * z0 + F32(1), a0)
     n2, n3 = _pair_32(radius1, sine1 * t1, cosine1 * z1 + F32(1), a1)
@@ -175,8 +186,8 @@ def normal_pairs_32(r0, a0, r1, a1):
 
 
 @inlined
-def normal_pair_64(radius_word, angle_word):
-    """`random.normal_pair` in float64, of two signed words."""
+def minus_log_uniform_64(radius_word):
+    """`random.minus_log_uniform` in float64, of a signed word."""
     c = F64(radius_word) * SCALE_64 + OFFSET_64
     u = 1.0 + c if radius_word < 0 else c
     pattern = float64_bits(u)
@@ -184,15 +195,32 @@ def normal_pair_64(radius_word, angle_word):
     f = c if exponent == 0 else bits_float64(pattern - (exponent << I64(52))) - 1.0
     square = f * f
     log1p = (square * f) * polynomial(LOG_64, f) - 0.5 * square
-    radius = np.sqrt(2.0 * -((F64(exponent) * LN2_64 + log1p) + f))
-    radius = bits_float64(float64_bits(radius) ^ (angle_word & SIGN_64))
+    return -((F64(exponent) * LN2_64 + log1p) + f)
 
+
+@inlined
+def signed_64(x, word):
+    """A number that is not negative, with the top bit of the word for a sign."""
+    return bits_float64(float64_bits(x) ^ (word & SIGN_64))
+
+
+@inlined
+def normal_pair_64(radius_word, angle_word):
+    """`random.normal_pair` in float64, of two signed words."""
+    radius = signed_64(np.sqrt(2.0 * minus_log_uniform_64(radius_word)), angle_word)
+    first, second = turned_64(angle_word)
+    return radius * first, radius * second
+
+
+@inlined
+def turned_64(angle_word):
+    """The factors of a radius: cosine and sine, or, where the second bit says so, sine and cosine."""
     t = (F64(angle_word << I64(2)) + 2.0) * TURN_64
     z = t * t
     sine = polynomial(SINE_64, z) * t
     cosine = polynomial(COSINE_64, z) * z + 1.0
     swap = (angle_word & SWAP_64) != 0
-    return radius * (sine if swap else cosine), radius * (cosine if swap else sine)
+    return (sine if swap else cosine), (cosine if swap else sine)
 
 
 @inlined

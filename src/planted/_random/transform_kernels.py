@@ -1,8 +1,8 @@
 """The functions of `transforms`, compiled: the same names, the same bits.
 
-Rows come one after the other and the vector lanes run along a row's features. Matrices come in Fortran's order (another
-one is right, too, but slow): then the lanes read one column. Four columns are added at a time, with a quarter of the
-traffic with the nearest cache. A sum begins with minus zero, which changes nothing that is added to it.
+What is one product or two a value goes along the rows, as it stands in memory. Sums of many products go `LANES` rows
+at a time, turned so that the vector lanes run across rows: loops of a fixed length, whatever the number of features.
+Such a sum begins with minus zero, which changes nothing that is added to it.
 """
 
 import numpy as np
@@ -14,6 +14,8 @@ compiled = compiled_with(transforms.__file__, __file__)
 
 LANES = 32
 SIDE_BY_SIDE = 4
+LANES = 64  # of 64 features in float32: 16 KiB, within the nearest cache
+MINUS_ZERO = -0.0
 
 
 @compiled
@@ -56,54 +58,64 @@ def equicorrelated(Z, F, X, a, c):
 
 
 @inlined
-def _add_columns(columns, k, count, values, i, total):
-    """Add columns k to k + count - 1, each times its value of row i, to the total."""
-    if count == 4:
-        v0, v1, v2, v3 = values[i, k], values[i, k + 1], values[i, k + 2], values[i, k + 3]
-        for j in range(total.size):
-            t = total[j] + columns[k, j] * v0
-            t = t + columns[k + 1, j] * v1
-            t = t + columns[k + 2, j] * v2
-            total[j] = t + columns[k + 3, j] * v3
-    else:
-        for other in range(k, k + count):
-            v = values[i, other]
-            for j in range(total.size):
-                total[j] += columns[other, j] * v
+def _to_lanes(values, first, lanes, columns):
+    """Turn the values of `lanes` rows into columns, (values a row, LANES); lanes without a row hold zeros."""
+    for lane in range(lanes):
+        for k in range(values.shape[1]):
+            columns[k, lane] = values[first + lane, k]
+    columns[:, lanes:] = 0
+
+
+@inlined
+def _sum_of_products(weights, j, count, columns, total):
+    """`transforms._sum_of_products` of the first weights of row j: four at a time, with a quarter of the traffic."""
+    total[:] = MINUS_ZERO
+    whole = count - count % 4
+    for k in range(0, whole, 4):
+        w0, w1, w2, w3 = weights[j, k], weights[j, k + 1], weights[j, k + 2], weights[j, k + 3]
+        for lane in range(LANES):
+            t = total[lane] + w0 * columns[k, lane]
+            t = t + w1 * columns[k + 1, lane]
+            t = t + w2 * columns[k + 2, lane]
+            total[lane] = t + w3 * columns[k + 3, lane]
+    for k in range(whole, count):
+        weight = weights[j, k]
+        for lane in range(LANES):
+            total[lane] += weight * columns[k, lane]
 
 
 @compiled
 def triangular(Z, _F, X, L):
-    """`transforms.triangular`, some rows side by side: value k of each of them is ``columns[k]``."""
+    """`transforms.triangular`: the last feature first, in the place of the last z, which no other feature needs."""
     rows, d = X.shape
-    columns, total = np.zeros((d, LANES), X.dtype), np.empty(LANES, X.dtype)
+    columns = np.empty((d, LANES), X.dtype)
+    total = np.empty(LANES, X.dtype)
     for first in range(0, rows, LANES):
         lanes = min(LANES, rows - first)
+        _to_lanes(Z, first, lanes, columns)
+        for j in range(d - 1, -1, -1):
+            _sum_of_products(L, j, j + 1, columns, total)
+            columns[j] = total
         for lane in range(lanes):
-            for k in range(d):
-                columns[k, lane] = Z[first + lane, k]
-        for j in range(d):
-            total[:] = -0.0
-            whole = (j + 1) & ~3
-            for k in range(0, whole, 4):
-                _add_columns(columns, k, 4, L, j, total)
-            _add_columns(columns, whole, j + 1 - whole, L, j, total)
-            for lane in range(lanes):
-                X[first + lane, j] = total[lane]
+            for j in range(d):
+                X[first + lane, j] = columns[j, lane]
 
 
 @compiled
 def low_rank(Z, F, X, loadings, c):
     """`transforms.low_rank`."""
+    rows, d = X.shape
     factors = F.shape[1]
-    columns = np.ascontiguousarray(loadings.T)
-    total = np.empty(X.shape[1], X.dtype)
-    for i in range(X.shape[0]):
-        total[:] = -0.0
-        for k in range(0, factors, 4):
-            _add_columns(columns, k, min(4, factors - k), F, i, total)
-        for j in range(X.shape[1]):
-            X[i, j] = total[j] + c * Z[i, j]
+    columns = np.empty((factors, LANES), X.dtype)
+    shared = np.empty((d, LANES), X.dtype)
+    for first in range(0, rows, LANES):
+        lanes = min(LANES, rows - first)
+        _to_lanes(F, first, lanes, columns)
+        for j in range(d):
+            _sum_of_products(loadings, j, factors, columns, shared[j])
+        for lane in range(lanes):
+            for j in range(d):
+                X[first + lane, j] = shared[j, lane] + c * Z[first + lane, j]
 
 
 @compiled
@@ -122,8 +134,11 @@ def powers(Z, _F, X, multipliers):
 @compiled
 def indicators(Z, _F, X, first):
     """`transforms.indicators`."""
-    columns = X.shape[1] // Z.shape[1]
+    variables = Z.shape[1]
+    columns = X.shape[1] // variables
     for i in range(X.shape[0]):
-        for v in range(Z.shape[1]):
-            for k in range(columns):
-                X[i, v * columns + k] = Z[i, v] == first + k
+        X[i] = 0
+        for v in range(variables):
+            k = Z[i, v] - first
+            if k >= 0:
+                X[i, v * columns + k] = 1
