@@ -7,7 +7,7 @@ import pytest
 
 import planted
 from planted._machine import pieces
-from planted._random import kernels, random
+from planted._random import drawing, kernels, random
 from planted._random.random import PRECISIONS
 from planted._rows import draw
 
@@ -34,7 +34,7 @@ def drawn(truth, keys, numbers, X):
 @pytest.mark.parametrize("count", [*FEW, 95, 96, 97, 129, 223, 224])
 def test_any_shape_is_the_defined_one(count, features, dtype):
     truth, keys, numbers, X = some(features, count, dtype)
-    expected = random.linear_rows(numbers.astype(np.uint64), truth.w, truth.b, truth.noise, keys, PRECISIONS[dtype])
+    expected = random.linear_rows(numbers.astype(np.uint64), truth.w, truth.b, truth.noise, keys[:2], PRECISIONS[dtype])
     assert drawn(truth, keys, numbers, X) == tuple(part.tobytes() for part in expected)
 
 
@@ -45,7 +45,7 @@ def test_lanes_along_the_rows_and_lanes_across_them_agree(count, features, dtype
     truth, keys, numbers, X = some(features, count, dtype)
     across, y = np.empty_like(X), np.empty(count, dtype)
     wide = True if dtype == "float64" else None
-    kernels.linear_rows(numbers, truth.w, truth.b, truth.noise, keys.features, keys.noise, wide, across, y)
+    kernels.linear_rows(numbers, truth.w, truth.b, truth.noise.scale, keys.features, keys.noise, wide, across, y)
     assert drawn(truth, keys, numbers, X) == (across.tobytes(), y.tobytes())
 
 
@@ -56,7 +56,7 @@ def test_threads_that_share_a_row_change_no_value(monkeypatch, count, dtype):
     alone = drawn(truth, keys, numbers, X)
     monkeypatch.setattr(pieces, "cores", lambda: 8)
     monkeypatch.setattr(pieces, "PARALLEL_VALUES", 0)
-    monkeypatch.setattr(draw, "SHARED", 0)
+    monkeypatch.setattr(drawing, "SHARED", 0)
     for piece in (4, 76, 1024):
         monkeypatch.setattr(pieces, "PIECE_VALUES", piece)
         assert drawn(truth, keys, numbers, np.full_like(X, np.nan)) == alone

@@ -176,7 +176,7 @@ def _heteroscedastic(
     (gamma,) = noise.numbers
     x = X[:, 0].astype(np.float64)
     e = values("normals", keys.noise, rows).astype(np.float64)
-    return cast("npt.NDArray[np.float64]", e * (np.sqrt(1.0 + gamma * (x * x)) * noise.scale))
+    return e * (np.sqrt(1.0 + gamma * (x * x)) * noise.scale)
 
 
 def _clustered(noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values) -> npt.NDArray[np.float64]:
@@ -207,7 +207,7 @@ def law_rows(
     dtype: str,
 ) -> tuple[FloatArray, FloatArray]:
     """Rows of any laws by the definitions alone, in plain NumPy: X of shape (rows, features), y of shape (rows, 1)."""
-    precision = PRECISIONS[dtype]  # type: ignore[index]
+    precision = PRECISIONS[dtype]
     (name, numbers), (w, b, noise) = features, line
     recipe = FEATURES[name]
 

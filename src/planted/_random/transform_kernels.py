@@ -12,7 +12,6 @@ from planted._random import transforms
 
 compiled = compiled_with(transforms.__file__, __file__)
 
-LANES = 32
 SIDE_BY_SIDE = 4
 LANES = 64  # of 64 features in float32: 16 KiB, within the nearest cache
 MINUS_ZERO = -0.0

@@ -324,7 +324,7 @@ class _BlockLaw(FeatureLaw):
     def covariance(self, d: int) -> npt.NDArray[np.float64]:
         """The covariance of d features, shape (d, d): a block for each variable."""
         self.check_features(d)
-        return np.kron(np.eye(d // self.columns), self._block())
+        return np.asarray(np.kron(np.eye(d // self.columns), self._block()), np.float64)
 
     def variance_of(self, w: npt.NDArray[np.float64]) -> float:
         """The variance of ``x w``."""
