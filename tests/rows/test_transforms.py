@@ -10,9 +10,11 @@ import version_1_transforms as again
 from comparisons import patterns
 from test_version_1 import PAGE, pattern, table
 
+import planted
 from planted import features
 from planted._random import cholesky, signs, transform_kernels, transforms
 
+ROW_NUMBERS = [0, 1, 12345, 2**32, 2**63 - 1]
 TYPES = pytest.mark.parametrize("real", [np.float32, np.float64], ids=["float32", "float64"])
 ROWS = pytest.mark.parametrize("rows", [0, 1, 5, 300])
 WIDTHS = pytest.mark.parametrize("d", [1, 2, 7, 16, 64])
@@ -222,6 +224,35 @@ def test_levels(probabilities):
     assert features.Categorical(probabilities).thresholds().tolist() == limits
     found = {again.level(word, limits) for word in [0, 2**31, 2**32 - 2, *(limit - (limit > 0) for limit in limits)]}
     assert found == {k for k, p in enumerate(probabilities) if p > 0}
+
+
+@TYPES
+@pytest.mark.parametrize(("seed", "salt"), [(714, ""), (2**200, "Übung №1")], ids=["plain", "salted"])
+@pytest.mark.parametrize("d", [1, 2, 7])
+def test_rows(d, seed, salt, real):
+    """So are the features of whole rows, from the seed on."""
+    kind, p, wanted = version_1.REALS[real.__name__], (0.5, 0.2, 0.3), hilbert(d)
+    drawn = seed, salt, kind
+    laws = [
+        (features.AR1(-0.7), d, lambda z, f, i: again.ar1(z, -0.7, kind)),
+        (features.Equicorrelated(0.2), d, lambda z, f, i: again.equicorrelated(z, f[0], 0.2, kind)),
+        (features.Covariance(wanted), d, lambda z, f, i: again.covariance(z, wanted, kind)),
+        (features.LowRank(5, 0.3), d, lambda z, f, i: again.low_rank(z, f, 0.3, kind)),
+        (features.Polynomial(3), 3 * d, lambda z, f, i: again.polynomial(z, 3, False, kind)),
+        (features.Polynomial(4, scaled=True), 4 * d, lambda z, f, i: again.polynomial(z, 4, True, kind)),
+        (features.Categorical(p), 2 * d, lambda z, f, i: again.categorical(again.levels_of(d, p, i, *drawn), 3, True)),
+        (
+            features.Categorical(p, drop_first=False),
+            3 * d,
+            lambda z, f, i: again.categorical(again.levels_of(d, p, i, *drawn), 3, False),
+        ),
+    ]
+    Z, F = ([again.normals(n, i, name, *drawn) for i in ROW_NUMBERS] for n, name in ((d, "features"), (5, "factors")))
+    for law, width, program in laws:
+        truth = planted.LinearTruth(np.ones(width), features=law)
+        X, _ = planted.rows(truth, 2**63, seed=seed, salt=salt, dtype=real.__name__).take(ROW_NUMBERS)
+        expected = [program(z, f, i) for z, f, i in zip(Z, F, ROW_NUMBERS, strict=True)]
+        assert patterns(X) == patterns(np.array(expected, real)), law
 
 
 def answers_factor():

@@ -9,6 +9,12 @@ from fractions import Fraction
 import version_1
 
 
+def normals(count, i, purpose, seed, salt, real):
+    """The first normals of row i, under the key of a purpose."""
+    key = version_1.key_words(f"{purpose}{real.B}", seed, salt)[:2]
+    return [version_1.normals(version_1.row_words(i, j // real.N, key), real)[j % real.N] for j in range(count)]
+
+
 def affine(u, low, high, real):
     """Uniforms on another interval."""
     lo, width = real.rounded(low), real.rounded(high - low)
@@ -100,6 +106,12 @@ def thresholds(probabilities):
 def level(word, limits):
     """The level of a word."""
     return sum(limit <= word for limit in limits)
+
+
+def levels_of(count, probabilities, i, seed, salt, real):
+    """The levels of the first variables of row i."""
+    key, limits = version_1.key_words(f"features{real.B}", seed, salt)[:2], thresholds(probabilities)
+    return [level(version_1.row_words(i, v // 4, key)[v % 4], limits) for v in range(count)]
 
 
 def categorical(levels, count, drop_first):
