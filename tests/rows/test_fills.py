@@ -21,6 +21,7 @@ KEY = (0x2A1ACE99, 0x4023E5BA)
 FALSE_FAILS = 1e-6  # of each statistical test below, for a random seed; the seeds are fixed
 BOTH = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=["float32", "float64"])
 THRESHOLDS = np.array([1, 2**30, 2**30, 2**31, 2**32 - 1], np.uint32)
+WORDS = np.sort(np.concatenate(random.row_words(np.array([0, LARGEST], np.uint64), 0, KEY)))
 LAWS = {
     "uniforms": ("uniforms",),
     "t, 1": ("student_t", 1.0),
@@ -28,6 +29,7 @@ LAWS = {
     "t, 1e300": ("student_t", 1e300),
     "laplace": ("laplace",),
     "levels": ("levels", THRESHOLDS),
+    "levels, at words that occur": ("levels", WORDS),
     "one level": ("levels", THRESHOLDS[:0]),
 }
 
