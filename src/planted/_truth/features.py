@@ -215,8 +215,8 @@ class Covariance(FeatureLaw):
         if (matrix != matrix.T).any():
             j, k = np.argwhere(matrix != matrix.T)[0].tolist()
             raise InvalidValueError(
-                f"matrix[{j}, {k}]={matrix[j, k]!r} and matrix[{k}, {j}]={matrix[k, j]!r} differ, so it is not "
-                f"symmetric: {remedy}, or (matrix + matrix.T) / 2"
+                f"matrix[{j}, {k}]={float(matrix[j, k])} and matrix[{k}, {j}]={float(matrix[k, j])} differ, so it is "
+                f"not symmetric: {remedy}, or (matrix + matrix.T) / 2"
             )
         values = np.linalg.eigvalsh(matrix)
         if values[0] < -1e-10 * max(values[-1], 0.0):

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self, final
 
-from planted._input import integer, real
-from planted._truth.laws import FeatureLaw, NoiseLaw, between
+from planted._input import integer, real, short
+from planted._truth.laws import FeatureLaw, Law, NoiseLaw, between
+from planted.errors import InvalidTypeError
 
 _SCALE = "it is in the units of y, use 0 for no noise"
 
@@ -216,4 +217,10 @@ def t_variance(df: float) -> float:
 
 def noise_law(noise: Any) -> NoiseLaw:
     """A law of noise; a number is the standard deviation of the normal law."""
-    return noise if isinstance(noise, NoiseLaw) else Normal(noise)
+    if isinstance(noise, NoiseLaw):
+        return noise
+    if isinstance(noise, (str, type, Law)):
+        raise InvalidTypeError(
+            f"noise={short(noise)} must be a number or a law of noise: use 0.5 or planted.noise.Laplace(0.5), say"
+        )
+    return Normal(noise)
