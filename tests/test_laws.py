@@ -71,7 +71,7 @@ def test_learners_find_the_truth_and_the_check_says_so():
     assert planted.check(fit, ROWS).passed
     learned = planted.sgd(planted.Loader(ROWS, 500, seed=7), 200, lr=0.3)
     assert planted.check(learned, ROWS).passed
-    assert not planted.check((fit.w + [0.1, 0, 0], fit.b), ROWS).passed
+    assert not planted.check((fit.w + np.array([0.1, 0, 0]), fit.b), ROWS).passed
     assert not planted.check((TRUTH.w[[1, 0, 2]], TRUTH.b), ROWS).passed
 
 
