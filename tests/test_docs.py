@@ -17,7 +17,7 @@ from pages import blocks
 ROOT = Path(__file__).parent.parent
 PAGES = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("check", "frameworks", "disk", "audit", "training", "faq")
+    for name in ("check", "frameworks", "disk", "audit", "training", "faq", "laws")
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINKED = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])

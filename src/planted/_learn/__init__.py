@@ -9,7 +9,7 @@ from planted._learn.descent import Learner, descend, sgd, training_settings
 from planted._learn.factor import least_squares
 from planted._learn.report import Parameter, Report
 from planted._learn.sample import BLOCK_ROWS
-from planted._learn.verdict import check
+from planted._learn.verdict import check, known_noise
 
 __all__ = [
     "BLOCK_ROWS",
@@ -18,6 +18,7 @@ __all__ = [
     "Report",
     "check",
     "descend",
+    "known_noise",
     "least_squares",
     "sgd",
     "training_settings",

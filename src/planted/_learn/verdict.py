@@ -98,7 +98,7 @@ def check(estimate: Any, rows: Data, *, alpha: float = 0.001, tolerance: float |
 
     sample = _sample(estimate, rows)
     truth: LinearTruth = sample.truth
-    learned, noise = _learned(estimate, truth), _noise(truth)
+    learned, noise = _learned(estimate, truth), known_noise(truth)
     alpha = real(alpha, "alpha", minimum=0, remedy="use a rate between 0 and 1, such as alpha=0.001")
     if not 0 < alpha < 1:
         raise InvalidValueError(f"alpha={alpha} must lie between 0 and 1: use a rate such as alpha=0.001")
@@ -200,14 +200,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _noise(truth: LinearTruth) -> float:
+def known_noise(truth: LinearTruth) -> float:
     """The standard deviation of the noise, if it is one for all rows and they are independent."""
     law, variance = truth.noise, truth.noise_variance
     if isinstance(law, (Clustered, Heteroscedastic)) or variance is None:
         reason = "has no variance" if variance is None else "is not independent and of one variance"
-        raise InvalidValueError(
-            f"noise={law!r} {reason}, which the standard errors of least squares take for granted: check rows of the "
-            "same truth with another noise, such as planted.noise.StudentT(df=3, scale=0.5)"
+        rule = f"{reason}, which the standard errors of least squares take for granted"
+        raise InvalidValueError.in_both(
+            f"noise={law!r} {rule}: check rows of the same truth with another noise, such as "
+            "planted.noise.StudentT(df=3, scale=0.5)",
+            f"the noise, {law!r}, {rule}: name another, such as --noise 0.1 or --noise-law t:3:0.5",
         )
     return math.sqrt(variance)
 

@@ -17,7 +17,7 @@ import numpy as np
 import planted
 from planted._estimates import Estimate
 from planted._input import length
-from planted._learn import BLOCK_ROWS, Report, training_settings
+from planted._learn import BLOCK_ROWS, Report, known_noise, training_settings
 from planted._pipeline import FRAMEWORKS
 from planted._rows import ComputedRows
 from planted._shell.disk_commands import COMMANDS
@@ -88,6 +88,7 @@ def demo(batch_size: int, epochs: int, lr: float, framework: Framework, out: Pat
     train = planted_rows(rows=rows, **truth)
     if rows <= train.features:
         raise InvalidValueError(f"--rows {rows} is too few for {train.features + 1} parameters: use more rows")
+    known_noise(train.truth)  # or the check at the end would refuse it
     train, validation = planted.rows(train.truth, 2 * rows, seed=train.seed).split(rows, rows)
     loader = planted.Loader(train, batch_size, seed=train.seed, framework=framework)
 
@@ -246,8 +247,8 @@ def check(estimate: tuple[str, ...], alpha: float, tolerance: float | None, as_j
 
     It is given as numbers, the weights and then the intercept; or as a JSON file {"w": [...], "b": ...}.
 
-    Which rows: those of --weights (or --features), --intercept, --noise, --rows, --seed and --dtype; give what the
-    learner has read, for it is judged by what these very rows can show.
+    Which rows: those of --weights (or --features), --intercept, --noise, --law, --noise-law, --rows, --seed and
+    --dtype; give what the learner has read, for it is judged by what these very rows can show.
 
     Or those of --rows-from, a folder, which knows its truth.
 

@@ -1,5 +1,6 @@
 """Laws, as the shell spells them: a name, then its numbers, with colons between: ``ar1:0.9``, ``t:3:0.5``."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, final
 
@@ -47,16 +48,27 @@ class Law(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic s
         if name not in self._laws:
             self.fail(f"{value!r} names no law: write one of {self.words}", param, ctx)
         words, law = self._laws[name]
+        wrong = f"{value!r} is no {f'{name}:{words}' if words else name}"
         try:
             numbers = [_number(text) for text in texts]
         except ValueError:
-            self.fail(f"{value!r} has something that is no number: write {name}:{words}", param, ctx)
-        if "..." not in words and len(numbers) != len(words.split(":") if words else []):
-            self.fail(f"{value!r} has {len(numbers)} numbers: write {f'{name}:{words}' if words else name}", param, ctx)
+            self.fail(f"{wrong}: it has something that is no number", param, ctx)
+        wanted = len(words.split(":")) if words else 0
+        if "..." not in words and len(numbers) != wanted:
+            self.fail(f"{wrong}: it has {len(numbers)} of {wanted} numbers", param, ctx)
         try:
             return law(*numbers)
         except PlantedError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            self.fail(f"{wrong}: {_rule(str(error), words.split(':'))}", param, ctx)
+
+
+def _rule(message: str, words: list[str]) -> str:
+    """The rule that is broken, without Python's remedy: RHO 2.0 for rho=2.0."""
+
+    def said(match: re.Match[str]) -> str:
+        return next((word for word in words if word.lower() in match[1]), words[0]) + " "
+
+    return re.sub(r"\b([a-z]\w*)(?:\[\d+\])?=", said, message.partition(": ")[0])
 
 
 def _number(text: str) -> float | int:

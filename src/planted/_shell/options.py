@@ -162,8 +162,9 @@ def rows_meant(rows_from: str | None, storage_options: dict[str, Any], **truth: 
     context = click.get_current_context()
     for name in truth:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = name.replace("_", "-")
             raise InvalidValueError(
-                f"--rows-from and --{name} exclude each other: the folder knows its truth, its rows and their type"
+                f"--rows-from and --{option} exclude each other: the folder knows its truth, its rows and their type"
             )
     return planted.open(rows_from, storage_options=storage_options)
 

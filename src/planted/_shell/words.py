@@ -18,7 +18,8 @@ from planted.errors import PlantedError
 
 OTHER_NAMES: Final = {"n": "--rows", "dtype_name": "--dtype", "target": ""}  # Python's name is not the shell's
 PYTHON: Final = re.compile(
-    r"(?P<truth>LinearTruth\([^()]*\))"  # the name of a truth, in the shell as in Python
+    r"(?P<name_of>(?:LinearTruth|(?:features|noise)\.[A-Z]\w*)"  # of a truth or a law, in the shell as in Python
+    r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))"
     r"|\bplanted\.(?P<command>\w+)(?:\((?P<given>[^()]*)\))?"
     r"|(?<![\w.'\"-])(?P<name>[A-Za-z]\w*)=(?P<true>True\b)?"
     r"|\b(?P<hexadecimal>0x[0-9a-f]+)\b"
@@ -49,8 +50,8 @@ def in_shell_words(error: PlantedError, commands: Mapping[str, click.Command]) -
     options = {**_options(commands.values()), **OTHER_NAMES}
 
     def said(match: re.Match[str]) -> str:
-        if match["truth"]:
-            return match["truth"]
+        if match["name_of"]:
+            return match["name_of"]
         if match["hexadecimal"]:
             decimal = str(int(match["hexadecimal"], 16)) if len(match["hexadecimal"]) < DIGITS else ""
             return decimal or match["hexadecimal"]

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import flag, integer, real
+from planted._input import flag, integer, real, short
 from planted._random import cholesky, signs
 from planted._truth.laws import FeatureLaw, IndependentLaw, Numbers, between, matrix_of
 from planted._truth.noise import degrees, t_variance
@@ -360,13 +360,13 @@ class Categorical(_BlockLaw):
         try:
             values = list(self.probabilities)
         except TypeError:
-            raise InvalidTypeError(f"probabilities={self.probabilities!r} are no list: {remedy}") from None
+            raise InvalidTypeError(f"probabilities={short(self.probabilities)} are no list: {remedy}") from None
         if not 2 <= len(values) <= 1 << 16:
-            raise InvalidValueError(f"probabilities={values!r} must be of two levels or more: {remedy}")
+            raise InvalidValueError(f"probabilities={short(values)} must be of two levels or more: {remedy}")
         chances = tuple(between(p, f"probabilities[{k}]", 0, 1, ends="[]", remedy=remedy) for k, p in enumerate(values))
         total = math.fsum(chances)
         if abs(total - 1) > 1e-9:
-            raise InvalidValueError(f"probabilities={values!r} add up to {total:.10g}, not to 1: {remedy}")
+            raise InvalidValueError(f"probabilities={short(values)} add up to {total:.10g}, not to 1: {remedy}")
         object.__setattr__(self, "probabilities", chances)
         object.__setattr__(self, "drop_first", flag(self.drop_first, "drop_first"))
 

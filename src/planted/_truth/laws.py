@@ -44,7 +44,7 @@ class Law(ABC):
             )
         wanted = {"law", *law._fields()}
         if set(description) != wanted:
-            found = sorted(map(str, description))
+            found = short(sorted(map(str, description)))
             raise InvalidValueError(f"the law {law.name} has the fields {sorted(wanted)}, not {found}: use to_dict()")
         return cast("Self", law(**{name: value for name, value in description.items() if name != "law"}))
 
@@ -100,9 +100,11 @@ class FeatureLaw(Law):
     def check_features(self, d: int) -> None:
         """Raise an `InvalidValueError` if there are no rows of d features."""
         if d % self.columns:
-            raise InvalidValueError(
+            raise InvalidValueError.in_both(
                 f"w has {d} weights, and {self!r} makes {self.columns} columns a variable: use a multiple of "
-                f"{self.columns} weights"
+                f"{self.columns} weights",
+                f"there are {d} weights, and --law {self.name} makes {self.columns} columns a variable: use a multiple "
+                f"of {self.columns}, with --features or --weights",
             )
 
     def first_second_moment(self) -> float:
@@ -181,7 +183,7 @@ def matrix_of(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float6
     """A finite square matrix, float64, in a new array that is read-only."""
     try:
         array = np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidTypeError(f"{name}={short(value)} is no matrix of real numbers: {remedy}") from None
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
         raise InvalidValueError(f"{name} of shape {array.shape} is not square: {remedy}")
