@@ -10,6 +10,7 @@ BENCH = Path(__file__).parent.parent / "bench"
 RUNS = {  # the words after `python bench/`, and the libraries without which they cannot run
     "audit.py --only planted": [],
     "batches.py": [],
+    "laws.py": [],
     "mixing.py": [],
     "shapes.py": [],
     "startup.py": [],
