@@ -23,6 +23,11 @@ MISTAKES = [
     ("demo --rows 1.5", "'1.5' is not a whole number: write 1000, 1_000 or 1e3. Try 'planted demo --help'."),
     ("demo --rows many", "'many' is not a whole number"),
     ("demo --noise -1", "--noise -1.0 must be at least 0"),
+    (
+        "demo --law ar1:2",
+        "'ar1:2' is no ar1:RHO: RHO 2.0 must be more than -1 and less than 1. Try 'planted demo --help'.",
+    ),
+    ("demo --noise-law t:3", "'t:3' is no t:DF:SCALE: it has 1 of 2 numbers. Try 'planted demo --help'."),
     ("demo --noise nan", "'nan' is not a finite number: write 4.2 or 1e-3"),
     ("demo --intercept inf", "'inf' is not a finite number"),
     ("demo --seed -1", "--seed -1 must be an integer, at least 0: use any non-negative integer, such as --seed 0"),
