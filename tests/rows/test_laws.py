@@ -329,10 +329,10 @@ BAD = [
     (lambda: from_dict({"law": "gauss", "scale": 1}), r"noise=\{'law': 'gauss'.* no law: write .* laplace"),
     (lambda: from_dict({"law": "laplace"}), r"the law laplace has the fields \['law', 'scale'\], not \['law'\]: use"),
     (lambda: from_dict({"law": "laplace", "scale": 1, "df": 3}), r"the law .* not \['df', 'law', 'scale'\]: use"),
-    (lambda: from_dict({"law": "ar1", "rho": 0.5}), r"noise=.* describe no law: write"),
-    (lambda: from_dict(features="ar1"), r"features='ar1' describe no law: write .* equicorrelated"),
-    (lambda: from_dict(features={"law": "laplace", "scale": 1}), r"features=.* describe no law: write .* ar1"),
-    (lambda: from_dict(features={"rho": 0.5}), r"features=\{'rho': 0\.5\} describe no law: write"),
+    (lambda: from_dict({"law": "ar1", "rho": 0.5}), r"noise=.* describes no law: write"),
+    (lambda: from_dict(features="ar1"), r"features='ar1' describes no law: write .* equicorrelated"),
+    (lambda: from_dict(features={"law": "laplace", "scale": 1}), r"features=.* describes no law: write .* ar1"),
+    (lambda: from_dict(features={"rho": 0.5}), r"features=\{'rho': 0\.5\} describes no law: write"),
     (lambda: from_dict(law={}), r"a truth has the fields .* not \['b', 'law', 'noise', 'w'\]: write"),
 ]  # fmt: skip
 

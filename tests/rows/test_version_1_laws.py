@@ -31,7 +31,7 @@ W, B = [2.0, -3.4, 0.5], 4.2
 )
 def test_noise(law, numbers, seed, salt, dtype):
     truth = planted.LinearTruth(W, B, law(*numbers))
-    X, y = planted.rows(truth, 2**63, seed=seed, salt=salt, dtype=dtype).take(ROWS)
+    y = planted.rows(truth, 2**63, seed=seed, salt=salt, dtype=dtype).take(ROWS).y
     real, expected = version_1.REALS[dtype], []
     for i in ROWS:
         x = version_1.features(i, len(W), seed, salt, real)

@@ -39,7 +39,7 @@ class Law(ABC):
         law = known.get(str(description.get("law"))) if isinstance(description, Mapping) else None
         if law is None:
             raise InvalidValueError(
-                f"{cls.kind}={short(description)} describe no law: write them with to_dict(); the laws are "
+                f"{cls.kind}={short(description)} describes no law: write it with to_dict(); the laws are "
                 f"{', '.join(known)}"
             )
         wanted = {"law", *law._fields()}

@@ -48,9 +48,6 @@ class Normal(float, NoiseLaw):
         """For pickle."""
         return (float(self),)
 
-    def __str__(self) -> str:
-        return float.__repr__(self)
-
     @property
     def variance(self) -> float:
         """The square of the scale."""
