@@ -359,3 +359,15 @@ def test_bad_input(call, error, message):
     """The error names the value, the rule and what to write instead."""
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_level_of_probability_0_is_never_drawn():
+    """Its threshold would be 2^32, which no word reaches, not even the largest."""
+    law = features.Categorical([0.25, 0.75, 0.0], drop_first=False)
+    assert law.thresholds().tolist() == [2**30]
+    assert law.mean.tolist() == [0.25, 0.75, 0.0]
+    assert (planted.regression([1.0, 2.0, 3.0], features=law, n=1_000).X[:, 2] == 0).all()
+    everywhere = planted.regression([1.0], noise=noise.Contaminated(0.5, 1.0, 4.0), n=1_000, dtype="float64")
+    assert np.allclose(
+        everywhere.y, planted.regression([1.0], noise=2.0, n=1_000, dtype="float64").y, rtol=0, atol=1e-12
+    )

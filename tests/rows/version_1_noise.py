@@ -22,7 +22,7 @@ def noise(law, x0, i, seed, salt, real):
     e = transforms.normals(1, i, "noise", seed, salt, real)[0]
     if name == "contaminated":
         scale, fraction, factor = numbers
-        limit = min(round(fraction * 2**32), 2**32 - 1)
+        limit = round(fraction * 2**32)
         louder = fills.levels(i, 1, key("mixture"), real, [limit])[0] == 0
         return e * (scale * factor) if louder else e * scale
     if name == "heteroscedastic":

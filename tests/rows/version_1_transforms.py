@@ -100,7 +100,7 @@ def polynomial(z, degree, scaled, real):
 def thresholds(probabilities):
     """Sums of probabilities, exact, times 2^32."""
     exact = [sum(map(Fraction, probabilities[: k + 1])) * 2**32 for k in range(len(probabilities) - 1)]
-    return [min(round(total), 2**32 - 1) for total in exact]
+    return [round(total) for total in exact]
 
 
 def level(word, limits):

@@ -164,8 +164,9 @@ def _scaled(source: str) -> Callable[..., npt.NDArray[np.float64]]:
 
 def _contaminated(noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values) -> npt.NDArray[np.float64]:
     fraction, factor = noise.numbers
-    threshold = np.array([min(round(fraction * 2.0**32), 2**32 - 1)], np.uint32)
-    louder = values("levels", keys.mixture, rows, threshold) == 0
+    threshold = round(fraction * 2.0**32)
+    thresholds = np.array([threshold] if threshold < 1 << 32 else [], np.uint32)  # no word reaches 2^32
+    louder = values("levels", keys.mixture, rows, thresholds) == 0
     e = values("normals", keys.noise, rows).astype(np.float64)
     return cast("npt.NDArray[np.float64]", np.where(louder, e * (noise.scale * factor), e * noise.scale))
 

@@ -375,17 +375,21 @@ class Categorical(_BlockLaw):
         """Columns of one variable."""
         return len(self.probabilities) - self.drop_first
 
-    def thresholds(self) -> npt.NDArray[np.uint32]:
-        """The level is the number of thresholds that are at most a random word: sums of probabilities times 2^32."""
+    def _sums(self) -> list[int]:
+        """Sums of all probabilities but the last, times 2^32."""
         sums, total = [], Fraction(0)
         for chance in self.probabilities[:-1]:
             total += Fraction(chance)
-            sums.append(min(round(total * WORD), WORD - 1))
-        return np.array(sums, np.uint32)
+            sums.append(min(round(total * WORD), WORD))
+        return sums
+
+    def thresholds(self) -> npt.NDArray[np.uint32]:
+        """The level is the number of thresholds that are at most a random word; no word reaches a sum of 2^32."""
+        return np.array([total for total in self._sums() if total < WORD], np.uint32)
 
     def _chances(self) -> npt.NDArray[np.float64]:
         """The probabilities of the columns, as they are drawn."""
-        ends = [0, *self.thresholds().tolist(), WORD]
+        ends = [0, *self._sums(), WORD]
         chances = np.diff(np.array(ends, np.float64)) / WORD
         return chances[int(self.drop_first) :]
 
