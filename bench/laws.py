@@ -65,6 +65,15 @@ def ar1_race():
         Z[:, 1:] *= own
         return line(generator, lfilter([1], [1, -RHO], Z).astype("float32"), w)
 
+    def in_place(call):
+        """As skglm and benchopt make it: float64, a column of the rows after the other."""
+        generator = np.random.default_rng(call)
+        X = generator.standard_normal((ROWS, D))
+        for j in range(1, D):
+            X[:, j] *= np.sqrt(1 - RHO**2)
+            X[:, j] += RHO * X[:, j - 1]
+        return X, X @ w + B + 0.01 * generator.standard_normal(ROWS)
+
     def by_columns(call):
         generator = np.random.default_rng(call)
         X = generator.standard_normal((D, ROWS), dtype="float32")
@@ -75,7 +84,8 @@ def ar1_race():
     contestants = [
         Contestant("planted AR1", ours(features.AR1(RHO)), ROWS, ours=True),
         Contestant("NumPy, scipy.signal.lfilter", filtered, ROWS),
-        Contestant("NumPy, column after column", by_columns, ROWS),
+        Contestant("NumPy, as skglm makes it, float64", in_place, ROWS),
+        Contestant("NumPy, transposed, column after column", by_columns, ROWS),
     ]
     return f"AR(1): {ROWS:_} rows of {D} features, float32", contestants
 

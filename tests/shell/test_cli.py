@@ -75,7 +75,7 @@ def test_the_picture_shows_the_rows_the_losses_the_parameters_and_the_verdict(b,
     drawn_losses = {line.get_label(): line.get_ydata() for line in loss.lines}
     assert drawn_losses["train"].tolist() == [3.0, 0.5]
     assert drawn_losses["validation"].tolist() == [4.0, 0.75]
-    assert set(drawn_losses["noise² / 2"]) == {0.01**2 / 2}
+    assert set(drawn_losses["variance of the noise / 2"]) == {0.01**2 / 2}
 
     (learner,) = [line for line in parameters.lines if line.get_label() == "the learner"]
     np.testing.assert_array_equal(learner.get_xdata(), [p.z for p in report.parameters])

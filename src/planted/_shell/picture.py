@@ -56,7 +56,7 @@ def _loss(axes: Any, losses: Sequence[tuple[float, float]], variance: float | No
     axes.plot(epochs, train, "o-", color=PLANT, label="train", markersize=4)
     axes.plot(epochs, validation, "s--", color=LEAF, label="validation", markersize=4, markerfacecolor="none")
     if variance:
-        axes.axhline(variance / 2, color=INK, linewidth=1, linestyle=":", label="noise² / 2")
+        axes.axhline(variance / 2, color=INK, linewidth=1, linestyle=":", label="variance of the noise / 2")
     axes.set_yscale("log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="half the mean squared error", title="the loss after each epoch")
