@@ -26,6 +26,12 @@ def mean(some: planted.Rows) -> float:
     return float(response.mean()) - some.truth.b
 
 
+def twice_the_noise(some: planted.Rows) -> float:
+    """The normal law of noise is a number, too."""
+    noise: float = some.truth.noise
+    return 2 * noise
+
+
 def made(count: int) -> planted.PlantedRows:
     """A function that says what it returns."""
     return planted.regression(w=[2.0, -3.4], b=4.2, n=count)

@@ -65,7 +65,7 @@ class LinearTruth(Digested):
 
     w: npt.NDArray[np.float64]
     b: float
-    noise: NoiseLaw
+    noise: Any  # a `NoiseLaw`; the normal one is a float, too, and programs that read a float still type-check
     feature_law: FeatureLaw
 
     def __init__(self, w: Any, b: Any = 0.0, noise: Any = 0.01, features: FeatureLaw | None = None) -> None:
@@ -252,7 +252,7 @@ def _ratio(snr: float | None, r2: float | None) -> float | None:
 
 def _at_ratio(truth: LinearTruth, ratio: float) -> NoiseLaw:
     """The truth's law of noise, so loud that the ratio of variances is this one."""
-    form = truth.noise.with_scale(1.0)
+    form: NoiseLaw = truth.noise.with_scale(1.0)
     signal, noise = truth.signal_variance, _finite(form.variance_with(truth.feature_law))
     if not signal or not noise:
         what, law = ("X w", truth.feature_law) if not signal else ("the noise", form)
