@@ -10,10 +10,10 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy import stats
+from test_laws import FEATURES, MATRIX, NOISES, truth_of
 
 import planted
 from planted import features, noise
-from test_laws import FEATURES, MATRIX, NOISES, truth_of
 
 FALSE_FAIL = 1e-6
 N = 200_000
