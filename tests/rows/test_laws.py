@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 import planted
 from planted import features, noise
-from planted._random import law_rows
-from planted._rows.draw import draw_rows, keys_of, noise_of
+from planted._rows.draw import defined_rows, draw_rows, keys_of
 from planted._truth import FeatureLaw, NoiseLaw
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -72,9 +71,7 @@ def truth_of(law, e=0.5, d=None):
 
 def defined(truth, numbers, dtype, seed=7):
     """The rows of these numbers by the definition alone."""
-    numbers = np.asarray(numbers, np.uint64)
-    law, keys = truth.feature_law, keys_of(seed, "", dtype)
-    return law_rows(numbers, (law.name, law.numbers(truth.features)), (truth.w, truth.b, noise_of(truth)), keys, dtype)
+    return defined_rows(truth, keys_of(seed, "", dtype), np.asarray(numbers, np.int64), dtype)
 
 
 def same_bits(batch, expected):

@@ -75,7 +75,7 @@ def test_a_column_beside_the_features_stays(dtype):
     assert (values[:, -1] == 7).all()
 
 
-@pytest.mark.parametrize("count", [draw.MANY_WEIGHTS + extra for extra in (-1, 0, 1, 123_456)])
+@pytest.mark.parametrize("count", [drawing.MANY_NORMALS + extra for extra in (-1, 0, 1, 123_456)])
 def test_many_weights_are_the_defined_ones(count):
     """A kernel plants them; the definition, in plain NumPy, gives the same bits."""
     rows = np.arange((count + 1) // 2, dtype=np.uint64)

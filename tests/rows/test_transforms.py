@@ -12,7 +12,8 @@ from test_version_1 import PAGE, pattern, table
 
 import planted
 from planted import features
-from planted._random import cholesky, signs, transform_kernels, transforms
+from planted._random import transform_kernels, transforms
+from planted._truth.factors import cholesky, signs
 
 ROW_NUMBERS = [0, 1, 12345, 2**32, 2**63 - 1]
 TYPES = pytest.mark.parametrize("real", [np.float32, np.float64], ids=["float32", "float64"])

@@ -2,29 +2,27 @@
 
 In: a key (two words, hashed from a seed), row numbers, and the numbers of a law. Out: words, normals, features, noise.
 `random`, `fills` and `transforms` are the definition, in plain NumPy; `kernels`, `few`, `fill_kernels` and
-`transform_kernels` hold the same functions compiled, and are imported when first needed.
+`transform_kernels` hold the same functions compiled, and are imported when first needed. `drawing` puts them together.
 """
 
 from planted._lazy import lazily
 from planted._random.drawing import (
     CHUNK_BYTES,
+    DEFINED,
     Keys,
-    Noise,
-    add_noise,
+    Numbers,
     draw_features,
-    law_rows,
+    draw_noise,
     normal_line,
+    standard_normals,
 )
-from planted._random.factors import cholesky, signs
 from planted._random.random import (
-    FLOAT64,
     MIXERS,
     PRECISIONS,
     SMALL,
     VERSION,
     feistel_bits,
     key_words,
-    normals,
     row_words,
 )
 
@@ -32,21 +30,18 @@ __getattr__ = lazily(__name__, {"kernels": ["SOURCES", "philox"], "few": ["add_p
 
 __all__ = [
     "CHUNK_BYTES",
-    "FLOAT64",
+    "DEFINED",
     "MIXERS",
     "PRECISIONS",
     "SMALL",
     "VERSION",
     "Keys",
-    "Noise",
-    "add_noise",
-    "cholesky",
+    "Numbers",
     "draw_features",
+    "draw_noise",
     "feistel_bits",
     "key_words",
-    "law_rows",
     "normal_line",
-    "normals",
     "row_words",
-    "signs",
+    "standard_normals",
 ]

@@ -1,8 +1,9 @@
 """Rows of any laws: the functions of `fills` and `transforms`, put together; each law is one line in a table.
 
-A law is known by its name and its numbers. What is drawn first (normals, uniforms, ...) and what is done to it are
-looked up here; so a new law is two functions and a line, whatever the other law of the truth is. Laws that are normal
-have a function of their own, `normal_line`, that makes features and response in one pass.
+What is drawn first (normals, uniforms, ...) and what is done to it are looked up by the law's name; so a new law is a
+function or two and a line, whatever the other law of the truth is. They are put together once, for the definitions and
+for the compiled functions. Laws that are normal have a function of their own, `normal_line`, that makes features and
+response in one pass.
 """
 
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from planted._machine import in_pieces
+from planted._machine import empty, in_pieces
 from planted._random import fills, transforms
-from planted._random.random import PRECISIONS, normals, row_words
-from planted._types import FloatArray, RowNumbers
+from planted._random.random import FLOAT64, PRECISIONS, normals, row_words
+from planted._types import DType, FloatArray, RowNumbers
 
 WIDE_BYTES: Final = 1 << 11  # of a row: columns of wider ones, a lane a row, would be written past the nearest cache
 SHARED: Final = 1 << 20  # values of few rows, from which on all cores share them
+MANY_NORMALS: Final = 1 << 16  # fewer are drawn by the definition itself, sooner than Numba is imported
 CHUNK_BYTES: Final = 1 << 19  # of features that pass through several functions: they fit a core's own cache
 
 Key = tuple[int, int]
@@ -51,14 +53,6 @@ class Keys(NamedTuple):
     factors: Key
     mixture: Key
     clusters: Key
-
-
-class Noise(NamedTuple):
-    """A law of noise: its name, its scale, its other numbers."""
-
-    name: str
-    scale: float
-    numbers: tuple[float, ...] = ()
 
 
 # ---- the normal line: one pass --------------------------------------------------------------------------------
@@ -104,133 +98,157 @@ def _few(rows: RowNumbers, fixed: tuple[Any, ...], X: FloatArray, y: FloatArray)
     few.few_rows(rows, *fixed, groups, groups, X, y)
 
 
-# ---- any laws -------------------------------------------------------------------------------------------------
+def standard_normals(count: int, key: Key) -> npt.NDArray[np.float64]:
+    """So many standard normals, float64: two are the features of a "row"."""
+    pairs = (count + 1) // 2
+    if count < MANY_NORMALS:
+        columns = normals(row_words(np.arange(pairs, dtype=np.uint64), 0, key), FLOAT64)
+        return np.ravel(np.column_stack(columns))[:count].astype(np.float64)
+    X, no_response = empty((pairs, 2), np.dtype(np.float64)), np.empty(0)
+
+    def work(piece: slice) -> None:
+        rows = np.arange(piece.start, piece.stop, dtype=np.int64)
+        normal_line(rows, np.zeros(2), 0.0, 0.0, (key, key), X[piece], no_response)
+
+    in_pieces(pairs, 2, work)
+    return X.reshape(-1)[:count]
 
 
-def draw_features(name: str, numbers: Any, keys: Keys, rows: RowNumbers, X: FloatArray) -> None:
-    """Fill X, shape (rows, features), with features of the law of this name and of these numbers."""
-    from planted._random import fill_kernels, transform_kernels
+# ---- the functions, as they are defined and as they are compiled -------------------------------------------------
 
-    recipe, real = FEATURES[name], X.dtype.type
-    of_law = numbers.own == X.shape[1] and recipe.source != "levels"
-    Z = X if of_law else np.empty((rows.size, numbers.own), np.int32 if recipe.source == "levels" else X.dtype)
-    if recipe.source == "normals":
-        _normals(rows, keys.features, Z)
+
+class Functions(NamedTuple):
+    """`fill(source, rows, key, out, *numbers)` fills in values of a source, and `transform(name)` is a transform."""
+
+    fill: Callable[..., None]
+    transform: Callable[[str], Callable[..., None]]
+
+
+def _compiled_fill(source: str, rows: RowNumbers, key: Key, out: npt.NDArray[Any], *numbers: Any) -> None:
+    from planted._random import fill_kernels
+
+    if source == "normals":
+        normal_line(rows, np.zeros(out.shape[1]), 0.0, 0.0, (key, key), out, np.empty(0, out.dtype))
     else:
-        getattr(fill_kernels, recipe.source)(rows, keys.features, Z, *numbers.source)
+        getattr(fill_kernels, source)(rows, key, out, *numbers)
+
+
+def _compiled_transform(name: str) -> Callable[..., None]:
+    from planted._random import transform_kernels
+
+    return cast("Callable[..., None]", getattr(transform_kernels, name))
+
+
+def _defined_fill(source: str, rows: RowNumbers, key: Key, out: npt.NDArray[Any], *numbers: Any) -> None:
+    precision = PRECISIONS["float64" if out.dtype == np.float64 else "float32"]
+    numbers_of_rows, count = rows.astype(np.uint64), out.shape[1]
+    if source != "normals":
+        out[:] = getattr(fills, source)(numbers_of_rows, count, key, precision, *numbers)
+        return
+    for j in range(0, count, precision.normals):
+        group = normals(row_words(numbers_of_rows, j // precision.normals, key), precision)
+        for k, column in enumerate(group[: count - j]):
+            out[:, j + k] = column
+
+
+def _defined_transform(name: str) -> Callable[..., None]:
+    return cast("Callable[..., None]", getattr(transforms, name))
+
+
+COMPILED: Final = Functions(_compiled_fill, _compiled_transform)
+DEFINED: Final = Functions(_defined_fill, _defined_transform)
+
+
+# ---- features -------------------------------------------------------------------------------------------------
+
+
+class Numbers(NamedTuple):
+    """What must be known of a law of features: how many values a row takes, and the numbers of its functions."""
+
+    own: int  # values a row of its own
+    factors: int = 0  # standard normals a row that its features share
+    source: tuple[Any, ...] = ()  # numbers of the function of `fills`
+    transform: tuple[Any, ...] = ()  # numbers of the function of `transforms`
+
+    def rounded(self, dtype: DType) -> "Numbers":
+        """The same, with the numbers of the transform in the type of the rows; integers stay."""
+        real = PRECISIONS[dtype].real
+        typed = tuple(n if isinstance(n, int) else np.asarray(n, real)[()] for n in self.transform)
+        return self._replace(transform=typed)
+
+
+def draw_features(
+    name: str, numbers: Numbers, keys: Keys, rows: RowNumbers, X: FloatArray, functions: Functions = COMPILED
+) -> None:
+    """Fill X, shape (rows, features), with features of the law of this name; its numbers are of X's type."""
+    recipe = FEATURES[name]
+    if recipe.source == "levels":
+        Z: npt.NDArray[Any] = np.empty((rows.size, numbers.own), np.int32)
+    else:
+        Z = X if numbers.own == X.shape[1] else np.empty((rows.size, numbers.own), X.dtype)
+    functions.fill(recipe.source, rows, keys.features, Z, *numbers.source)
     if recipe.transform:
         F = np.empty((rows.size, numbers.factors), X.dtype)
         if numbers.factors:
-            _normals(rows, keys.factors, F)
-        getattr(transform_kernels, recipe.transform)(Z, F, X, *_typed(numbers.transform, real))
+            functions.fill("normals", rows, keys.factors, F)
+        functions.transform(recipe.transform)(Z, F, X, *numbers.transform)
 
 
-def add_noise(noise: Noise, keys: Keys, rows: RowNumbers, X: FloatArray, response: npt.NDArray[np.float64]) -> None:
-    """Add noise of this law to the response, shape (rows,), in place."""
-    from planted._random import fill_kernels
+# ---- noise: float64, value by value ---------------------------------------------------------------------------
 
-    def values(source: str, key: Key, rows: RowNumbers, *numbers: Any) -> npt.NDArray[Any]:
+Values = Callable[..., npt.NDArray[np.float64]]  # (source, key, rows, *numbers) -> one value a row
+
+
+def draw_noise(
+    law: Any, keys: Keys, rows: RowNumbers, X: FloatArray, functions: Functions = COMPILED
+) -> npt.NDArray[np.float64]:
+    """The noise of these rows, shape (rows,): `law` has a name and the numbers of a law of noise."""
+
+    def values(source: str, key: Key, of_rows: RowNumbers = rows, *numbers: Any) -> npt.NDArray[np.float64]:
         out = np.empty((rows.size, 1), np.int32 if source == "levels" else X.dtype)
-        if source == "normals":
-            _normals(rows, key, out)
-        else:
-            getattr(fill_kernels, source)(rows, key, out, *numbers)
-        return out[:, 0]
+        functions.fill(source, of_rows, key, out, *numbers)
+        return out[:, 0].astype(np.float64)
 
-    response += NOISES[noise.name](noise, keys, rows, X, values)
+    noise: npt.NDArray[np.float64] = NOISES[law.name](law, keys, rows, X, values)
+    return noise
 
 
-def _normals(rows: RowNumbers, key: Key, X: FloatArray) -> None:
-    """Standard normals into X, shape (rows, count)."""
-    normal_line(rows, np.zeros(X.shape[1]), 0.0, 0.0, (key, key), X, np.empty(0, X.dtype))
+def _normal(law: Any, keys: Keys, _rows: RowNumbers, _X: FloatArray, values: Values) -> Any:
+    return values("normals", keys.noise) * law.scale
 
 
-def _typed(numbers: tuple[Any, ...], real: type[np.floating[Any]]) -> tuple[Any, ...]:
-    """The numbers of a transform, rounded to the type of the rows; integers stay."""
-    return tuple(n if isinstance(n, int) else np.asarray(n, real)[()] for n in numbers)
+def _student_t(law: Any, keys: Keys, rows: RowNumbers, _X: FloatArray, values: Values) -> Any:
+    return values("student_t", keys.noise, rows, law.df) * law.scale
 
 
-# ---- laws of noise: float64, element by element, the same for the definition and for the rows ----------------------
-
-Values = Callable[..., npt.NDArray[Any]]
-
-
-def _scaled(source: str) -> Callable[..., npt.NDArray[np.float64]]:
-    def noise_of(noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values) -> npt.NDArray[np.float64]:
-        return values(source, keys.noise, rows, *noise.numbers).astype(np.float64) * noise.scale
-
-    return noise_of
+def _laplace(law: Any, keys: Keys, _rows: RowNumbers, _X: FloatArray, values: Values) -> Any:
+    return values("laplace", keys.noise) * law.scale
 
 
-def _contaminated(noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values) -> npt.NDArray[np.float64]:
-    fraction, factor = noise.numbers
-    threshold = round(fraction * 2.0**32)
+def _contaminated(law: Any, keys: Keys, rows: RowNumbers, _X: FloatArray, values: Values) -> Any:
+    threshold = round(law.fraction * 2.0**32)
     thresholds = np.array([threshold] if threshold < 1 << 32 else [], np.uint32)  # no word reaches 2^32
     louder = values("levels", keys.mixture, rows, thresholds) == 0
-    e = values("normals", keys.noise, rows).astype(np.float64)
-    return cast("npt.NDArray[np.float64]", np.where(louder, e * (noise.scale * factor), e * noise.scale))
+    e = values("normals", keys.noise)
+    return np.where(louder, e * (law.scale * law.factor), e * law.scale)
 
 
-def _heteroscedastic(
-    noise: Noise, keys: Keys, rows: RowNumbers, X: FloatArray, values: Values
-) -> npt.NDArray[np.float64]:
-    (gamma,) = noise.numbers
+def _heteroscedastic(law: Any, keys: Keys, _rows: RowNumbers, X: FloatArray, values: Values) -> Any:
     x = X[:, 0].astype(np.float64)
-    e = values("normals", keys.noise, rows).astype(np.float64)
-    return e * (np.sqrt(1.0 + gamma * (x * x)) * noise.scale)
+    return values("normals", keys.noise) * (np.sqrt(1.0 + law.gamma * (x * x)) * law.scale)
 
 
-def _clustered(noise: Noise, keys: Keys, rows: RowNumbers, _: FloatArray, values: Values) -> npt.NDArray[np.float64]:
-    icc, size = noise.numbers
-    shared = values("normals", keys.clusters, rows // np.int64(size)).astype(np.float64)
-    own = values("normals", keys.noise, rows).astype(np.float64)
-    return cast("npt.NDArray[np.float64]", (shared * np.sqrt(icc) + own * np.sqrt(1 - icc)) * noise.scale)
+def _clustered(law: Any, keys: Keys, rows: RowNumbers, _X: FloatArray, values: Values) -> Any:
+    shared = values("normals", keys.clusters, rows // np.int64(law.size)) * np.sqrt(law.icc)
+    own = values("normals", keys.noise) * np.sqrt(1 - law.icc)
+    return (shared + own) * law.scale
 
 
 NOISES: Final = {
-    "normal": _scaled("normals"),
-    "student_t": _scaled("student_t"),
-    "laplace": _scaled("laplace"),
+    "normal": _normal,
+    "student_t": _student_t,
+    "laplace": _laplace,
     "contaminated": _contaminated,
     "heteroscedastic": _heteroscedastic,
     "clustered": _clustered,
 }
-
-
-# ---- the definition -------------------------------------------------------------------------------------------
-
-
-def law_rows(
-    rows: npt.NDArray[np.uint64],
-    features: tuple[str, Any],
-    line: tuple[npt.NDArray[np.float64], float, Noise],
-    keys: Keys,
-    dtype: str,
-) -> tuple[FloatArray, FloatArray]:
-    """Rows of any laws by the definitions alone, in plain NumPy: X of shape (rows, features), y of shape (rows, 1)."""
-    precision = PRECISIONS[dtype]
-    (name, numbers), (w, b, noise) = features, line
-    recipe = FEATURES[name]
-
-    def values(source: str, key: Key, rows: Any, count: int, *numbers: Any) -> npt.NDArray[Any]:
-        rows = rows.astype(np.uint64)
-        if source != "normals":
-            return cast("npt.NDArray[Any]", getattr(fills, source)(rows, count, key, precision, *numbers))
-        columns = [
-            column
-            for group in range(-(-count // precision.normals))
-            for column in normals(row_words(rows, group, key), precision)
-        ]
-        return np.stack(columns[:count], axis=1) if count else np.empty((rows.size, 0), precision.real)
-
-    X = values(recipe.source, keys.features, rows, numbers.own, *numbers.source)
-    if recipe.transform:
-        F = values("normals", keys.factors, rows, numbers.factors)
-        Z, X = X, np.empty((rows.size, w.size), precision.real)
-        getattr(transforms, recipe.transform)(Z, F, X, *_typed(numbers.transform, precision.real))
-    response = np.full(rows.size, b)
-    for j in range(w.size):
-        response = response + X[:, j].astype(np.float64) * w[j]
-    one = rows.astype(np.int64)
-    e = NOISES[noise.name](noise, keys, one, X, lambda source, key, of, *rest: values(source, key, of, 1, *rest)[:, 0])
-    return X, (response + e).astype(precision.real)[:, np.newaxis]

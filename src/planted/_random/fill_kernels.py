@@ -28,6 +28,7 @@ from planted._random.kernels import (
     eighth_32,
     four_to_rows,
     fraction_32,
+    lanes_of,
     minus_log_32,
     minus_log_uniform_64,
     polynomial,
@@ -187,11 +188,7 @@ def _fill(rows, key, X, per_group, of_words, numbers):
     values = np.empty((4, LANES), X.dtype)
     row = np.empty(LANES, np.uint64)
     for first in range(0, rows.size, LANES):
-        lanes = min(LANES, rows.size - first)
-        for lane in range(lanes):
-            row[lane] = rows[first + lane]
-        for lane in range(lanes, LANES):
-            row[lane] = 0
+        lanes = lanes_of(rows, first, row)
         for j in range(0, count, 4):
             columns = min(4, count - j)
             for at in range(0, columns, per_group):

@@ -251,6 +251,17 @@ def normals_64(words, normals):
         normals[0, lane], normals[1, lane] = normal_pair_64(radius_word, angle_word)
 
 
+@inlined
+def lanes_of(rows, first, row):
+    """The numbers of the next `LANES` rows from `first` on, padded with 0; return how many there are."""
+    lanes = min(LANES, rows.size - first)
+    for lane in range(lanes):
+        row[lane] = rows[first + lane]
+    for lane in range(lanes, LANES):
+        row[lane] = 0
+    return lanes
+
+
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
@@ -290,11 +301,7 @@ def linear_rows(rows, w, b, noise, feature_key, noise_key, wide, X, y):
     row = np.empty(LANES, np.uint64)
     response = np.empty(LANES, np.float64)
     for first in range(0, rows.size, LANES):
-        lanes = min(LANES, rows.size - first)
-        for lane in range(lanes):
-            row[lane] = rows[first + lane]
-        for lane in range(lanes, LANES):
-            row[lane] = 0
+        lanes = lanes_of(rows, first, row)
         for lane in range(LANES):
             prefetch(X, min(first + LANES + lane, rows.size - 1), 0)  # where the next lanes will be written
         for lane in range(LANES):

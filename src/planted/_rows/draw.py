@@ -4,30 +4,26 @@
 """
 
 from functools import lru_cache
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._input import integer, seed_and_salt, to_json_int
-from planted._machine import empty, in_pieces, too_large, too_large_error
+from planted._machine import too_large, too_large_error
 from planted._random import (
     CHUNK_BYTES,
-    FLOAT64,
+    DEFINED,
     PRECISIONS,
     Keys,
-    Noise,
-    add_noise,
+    Numbers,
     draw_features,
+    draw_noise,
     key_words,
     normal_line,
-    normals,
-    row_words,
+    standard_normals,
 )
-from planted._truth import LinearTruth
-from planted._types import DType, FloatArray, RowNumbers
-
-MANY_WEIGHTS: Final = 1 << 16  # fewer are planted by the definition itself, sooner than Numba is imported
+from planted._truth import FeatureLaw, LinearTruth
+from planted._types import Batch, DType, FloatArray, RowNumbers
 
 
 @lru_cache(maxsize=256)
@@ -49,22 +45,32 @@ def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y
         return
     from planted._random import add_products
 
-    law, noise = truth.feature_law, noise_of(truth)
-    numbers = law.numbers(truth.features)
+    numbers = _numbers(truth.feature_law, truth.features, X.dtype.name)
     step = max(1, CHUNK_BYTES // (X.itemsize * X.shape[1]))
     for first in range(0, rows.size, step):
         part = slice(first, first + step)
-        draw_features(law.name, numbers, keys, rows[part], X[part])
+        draw_features(truth.feature_law.name, numbers, keys, rows[part], X[part])
         response = np.full(rows[part].size, truth.b)
         add_products(X[part], truth.w, response)
-        add_noise(noise, keys, rows[part], X[part], response)
-        y[part, 0] = response
+        y[part, 0] = response + draw_noise(truth.noise, keys, rows[part], X[part])
 
 
-def noise_of(truth: LinearTruth) -> Noise:
-    """The law of the truth's noise, as the random numbers know it."""
-    law = truth.noise.to_dict()
-    return Noise(law.pop("law"), law.pop("scale"), tuple(law.values()))
+def defined_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, dtype: DType) -> Batch:
+    """The same rows by the definitions alone, in plain NumPy, which the tests hold the compiled functions to."""
+    numbers = _numbers(truth.feature_law, truth.features, dtype)
+    X = np.empty((rows.size, truth.features), dtype)
+    draw_features(truth.feature_law.name, numbers, keys, rows, X, DEFINED)
+    response = np.full(rows.size, truth.b)
+    for j in range(truth.features):
+        response = response + X[:, j].astype(np.float64) * truth.w[j]
+    response = response + draw_noise(truth.noise, keys, rows, X, DEFINED)
+    return Batch(X, response.astype(dtype)[:, np.newaxis])
+
+
+@lru_cache(maxsize=16)
+def _numbers(law: FeatureLaw, features: int, dtype: DType) -> Numbers:
+    """What is computed once for a law: factors, loadings, thresholds."""
+    return law.numbers(features).rounded(dtype)
 
 
 def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.float64]:
@@ -91,15 +97,4 @@ def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.f
     if too_large(8 * count):
         raise too_large_error(8 * count, f"features={to_json_int(count)}: so many weights", "use fewer features")
     seed, salt = seed_and_salt(seed, salt)
-    key = _key("weights", seed, salt)
-    if count < MANY_WEIGHTS:
-        pairs = normals(row_words(np.arange((count + 1) // 2, dtype=np.uint64), 0, key), FLOAT64)
-        return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)
-    # as the definition says it: two weights are the features of a row, whose response is not needed
-    X, y = empty(((count + 1) // 2, 2), np.dtype(np.float64)), np.empty(0)
-
-    def work(piece: slice) -> None:
-        normal_line(np.arange(piece.start, piece.stop, dtype=np.int64), np.zeros(2), 0.0, 0.0, (key, key), X[piece], y)
-
-    in_pieces(len(X), 2, work)
-    return X.reshape(-1)[:count]
+    return standard_normals(count, _key("weights", seed, salt))

@@ -3,15 +3,15 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._input import flag, integer, real, short
-from planted._random import cholesky, signs
-from planted._truth.laws import FeatureLaw, IndependentLaw, Numbers, between, matrix_of
+from planted._random import Numbers
+from planted._truth.factors import cholesky, signs
+from planted._truth.laws import FeatureLaw, IndependentLaw, between, matrix_of
 from planted._truth.noise import degrees, t_variance
 from planted.errors import InvalidTypeError, InvalidValueError
 
@@ -266,7 +266,7 @@ class Covariance(FeatureLaw):
 
     def numbers(self, d: int) -> Numbers:
         """What drawing rows of d features takes."""
-        return Numbers(own=d, transform=(_cholesky(self),))
+        return Numbers(own=d, transform=(cholesky(self.matrix),))
 
 
 @final
@@ -309,7 +309,9 @@ class LowRank(_StandardLaw):
 
     def numbers(self, d: int) -> Numbers:
         """What drawing rows of d features takes."""
-        return Numbers(d, self.effective_rank, transform=(_loadings(self, d), math.sqrt(self.tail_strength)))
+        share = math.sqrt((1 - self.tail_strength) / self.effective_rank)
+        loadings = signs(d, self.effective_rank) * share
+        return Numbers(d, self.effective_rank, transform=(loadings, math.sqrt(self.tail_strength)))
 
 
 class _BlockLaw(FeatureLaw):
@@ -457,16 +459,3 @@ class Polynomial(_BlockLaw):
 def _moment(power: int) -> int:
     """E z^power of a standard normal z."""
     return 0 if power % 2 else math.prod(range(power - 1, 0, -2))
-
-
-@lru_cache(maxsize=16)
-def _cholesky(law: Covariance) -> npt.NDArray[np.float64]:
-    """In a fixed order of operations, so of the same bits everywhere."""
-    return cholesky(law.matrix)
-
-
-@lru_cache(maxsize=16)
-def _loadings(law: LowRank, d: int) -> npt.NDArray[np.float64]:
-    """What each factor adds to each feature, shape (d, effective_rank)."""
-    share = math.sqrt((1 - law.tail_strength) / law.effective_rank)
-    return np.asarray(signs(d, law.effective_rank) * share, np.float64)

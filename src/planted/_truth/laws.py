@@ -4,12 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from planted._input import real, short
+from planted._random import Numbers
 from planted.errors import InvalidTypeError, InvalidValueError
 
 
@@ -56,15 +57,6 @@ class Law(ABC):
         """As it is written: ``features.AR1(rho=0.5)``."""
         inside = ", ".join(f"{name}={_text(getattr(self, name))}" for name in self._fields())
         return f"{self.kind}.{type(self).__name__}({inside})"
-
-
-class Numbers(NamedTuple):
-    """What the random numbers need to know of a law: how many values a row takes, and the numbers of its functions."""
-
-    own: int  # values a row of the law's own
-    factors: int = 0  # standard normals a row that the features share
-    source: tuple[Any, ...] = ()  # of the function that makes the values
-    transform: tuple[Any, ...] = ()  # of the function that makes them features
 
 
 class FeatureLaw(Law):

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._input import integer, real, seed_and_salt, short, vector
-from planted._random import FLOAT64, key_words, normals, row_words
 from planted._truth.digest import Digested
+from planted._truth.drawn import drawn_weights, noise_at, ratio_of
 from planted._truth.features import Normal
 from planted._truth.laws import FeatureLaw, NoiseLaw
 from planted._truth.noise import noise_law
@@ -133,13 +133,12 @@ class LinearTruth(Digested):
         kept = count if informative is None else integer(informative, "informative", minimum=0, remedy=remedy)
         if kept > count:
             raise InvalidValueError(f"informative={kept} of d={count} features: {remedy}")
-        ratio = _ratio(snr, r2)
+        ratio = ratio_of(snr, r2)
         seed, salt = seed_and_salt(seed, salt)
         spread = real(scale, "scale", minimum=0, remedy="use the standard deviation of the weights, such as scale=1")
-        w = _drawn("coefficients", seed, salt, count) * spread
-        w[np.argsort(_drawn("support", seed, salt, count), kind="stable")[kept:]] = 0.0
+        w = drawn_weights(count, kept, spread, seed, salt)
         truth = cls(w, b, noise, features)
-        return truth if ratio is None else cls(w, b, _at_ratio(truth, ratio), features)
+        return truth if ratio is None else cls(w, b, noise_at(truth, ratio), features)
 
     @property
     def features(self) -> int:
@@ -149,7 +148,11 @@ class LinearTruth(Digested):
     @property
     def normal(self) -> bool:
         """Whether both laws are normal: features standard and independent, noise of one scale."""
-        return self.feature_law == _NORMAL and isinstance(self.noise, float)
+        return self._normal_noise and self.feature_law == _NORMAL
+
+    @property
+    def _normal_noise(self) -> bool:
+        return isinstance(self.noise, float)
 
     @property
     def signal_variance(self) -> float | None:
@@ -179,7 +182,7 @@ class LinearTruth(Digested):
 
     def other_fields(self) -> dict[str, Any]:
         """The fields of `to_dict` but the weights."""
-        noise = float(self.noise) if isinstance(self.noise, float) else self.noise.to_dict()
+        noise = self.noise.scale if self._normal_noise else self.noise.to_dict()
         laws = {} if self.feature_law == _NORMAL else {"features": self.feature_law.to_dict()}
         return {"b": self.b, "noise": noise, **laws}
 
@@ -212,7 +215,7 @@ class LinearTruth(Digested):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its arguments, so that what is loaded is validated and read-only again."""
-        noise = float(self.noise) if isinstance(self.noise, float) else self.noise
+        noise = self.noise.scale if self._normal_noise else self.noise
         laws = () if self.feature_law == _NORMAL else (self.feature_law,)
         return LinearTruth, (self.w, self.b, noise, *laws)
 
@@ -222,46 +225,7 @@ class LinearTruth(Digested):
         weights = ", ".join(repr(float(weight)) for weight in shown)
         more = "" if self.w.size <= 8 else f", ... {self.w.size} weights"
         law = "" if self.feature_law == _NORMAL else f", features={self.feature_law!r}"
-        noise = float(self.noise) if isinstance(self.noise, float) else self.noise
-        return f"LinearTruth(w=[{weights}{more}], b={self.b!r}, noise={noise!r}{law})"
-
-
-def _drawn(purpose: str, seed: int, salt: str, count: int) -> npt.NDArray[np.float64]:
-    """Standard normals, as `planted.weights` draws them, for another purpose."""
-    k0, k1, *_ = key_words(purpose, seed, salt=salt)
-    pairs = normals(row_words(np.arange((count + 1) // 2, dtype=np.uint64), 0, (k0, k1)), FLOAT64)
-    return np.ravel(np.column_stack(pairs))[:count].astype(np.float64)
-
-
-def _ratio(snr: float | None, r2: float | None) -> float | None:
-    """The ratio of variances that was asked for."""
-    if snr is not None and r2 is not None:
-        raise InvalidValueError(f"snr={snr!r} and r2={r2!r} say the same: use one of them")
-    if r2 is not None:
-        share = real(r2, "r2", remedy="use the share of the variance that is signal, such as r2=0.5")
-        if not 0 < share < 1:
-            raise InvalidValueError(f"r2={share!r} must be more than 0 and less than 1: use noise=0 for r2 = 1")
-        return share / (1 - share)
-    if snr is None:
-        return None
-    ratio = real(snr, "snr", remedy="use the variance of X w over that of the noise, such as snr=2")
-    if ratio <= 0:
-        raise InvalidValueError(f"snr={ratio!r} must be more than 0: use scale=0 for no signal")
-    return ratio
-
-
-def _at_ratio(truth: LinearTruth, ratio: float) -> NoiseLaw:
-    """The truth's law of noise, so loud that the ratio of variances is this one."""
-    form: NoiseLaw = truth.noise.with_scale(1.0)
-    signal, noise = truth.signal_variance, _finite(form.variance_with(truth.feature_law))
-    if not signal or not noise:
-        what, law = ("X w", truth.feature_law) if not signal else ("the noise", form)
-        size = "0" if signal == 0 or noise == 0 else "infinite"
-        raise InvalidValueError(
-            f"snr={ratio!r} with {law!r}: the variance of {what} is {size}, so no noise has this ratio: name the "
-            "noise's scale instead"
-        )
-    return form.with_scale(math.sqrt(signal / ratio / noise))
+        return f"LinearTruth(w=[{weights}{more}], b={self.b!r}, noise={self.noise!r}{law})"
 
 
 def _finite(variance: float) -> float | None:

@@ -8,11 +8,12 @@ from planted._input import integer, real, short
 from planted._truth.laws import FeatureLaw, Law, NoiseLaw, between
 from planted.errors import InvalidTypeError
 
-_SCALE = "it is in the units of y, use 0 for no noise"
 
-
-def _scale(law: Any) -> None:
-    object.__setattr__(law, "scale", real(law.scale, "scale", minimum=0, remedy=_SCALE))
+def _keep(law: NoiseLaw, **checked: float) -> None:
+    """Keep the numbers of a frozen law as they were checked, and its scale."""
+    remedy = "it is in the units of y, use 0 for no noise"
+    for name, number in {"scale": real(law.scale, "scale", minimum=0, remedy=remedy), **checked}.items():
+        object.__setattr__(law, name, number)
 
 
 @final
@@ -77,8 +78,7 @@ class StudentT(NoiseLaw):
     scale: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "df", degrees(self.df))
-        _scale(self)
+        _keep(self, df=degrees(self.df))
 
     @property
     def mean(self) -> float:
@@ -103,7 +103,7 @@ class Laplace(NoiseLaw):
     scale: float
 
     def __post_init__(self) -> None:
-        _scale(self)
+        _keep(self)
 
     @property
     def variance(self) -> float:
@@ -128,11 +128,9 @@ class Contaminated(NoiseLaw):
     factor: float
 
     def __post_init__(self) -> None:
-        _scale(self)
-        remedy = "use the share of rows that are louder, such as fraction=0.05"
-        object.__setattr__(self, "fraction", between(self.fraction, "fraction", 0, 1, ends="[]", remedy=remedy))
-        remedy = "use how many times as loud they are, such as factor=10"
-        object.__setattr__(self, "factor", real(self.factor, "factor", minimum=0, remedy=remedy))
+        share, times = "the share of rows that are louder, such as fraction=0.05", "how many times, such as factor=10"
+        fraction = between(self.fraction, "fraction", 0, 1, ends="[]", remedy=f"use {share}")
+        _keep(self, fraction=fraction, factor=real(self.factor, "factor", minimum=0, remedy=f"use {times}"))
 
     @property
     def variance(self) -> float:
@@ -156,9 +154,8 @@ class Heteroscedastic(NoiseLaw):
     gamma: float
 
     def __post_init__(self) -> None:
-        _scale(self)
         remedy = "use how much the variance grows with x_0^2, such as gamma=1"
-        object.__setattr__(self, "gamma", real(self.gamma, "gamma", minimum=0, remedy=remedy))
+        _keep(self, gamma=real(self.gamma, "gamma", minimum=0, remedy=remedy))
 
     @property
     def variance(self) -> float:
@@ -190,11 +187,10 @@ class Clustered(NoiseLaw):
     size: int
 
     def __post_init__(self) -> None:
-        _scale(self)
         remedy = "it is the correlation of two rows of a cluster, such as icc=0.3"
-        object.__setattr__(self, "icc", between(self.icc, "icc", 0, 1, ends="[]", remedy=remedy))
+        icc = between(self.icc, "icc", 0, 1, ends="[]", remedy=remedy)
         remedy = "use the number of rows of a cluster, such as size=20"
-        object.__setattr__(self, "size", integer(self.size, "size", minimum=1, maximum=1 << 62, remedy=remedy))
+        _keep(self, icc=icc, size=integer(self.size, "size", minimum=1, maximum=1 << 62, remedy=remedy))
 
     @property
     def variance(self) -> float:

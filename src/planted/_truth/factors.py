@@ -7,7 +7,7 @@ element, and no linear algebra library, of which each has bits of its own.
 import numpy as np
 import numpy.typing as npt
 
-from planted._random.random import key_words, row_words
+from planted._random import key_words, row_words
 
 
 def cholesky(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
