@@ -150,6 +150,8 @@ def floats(value: object, name: str, *, remedy: str) -> FloatArray:
         raise InvalidValueError(f"{name} is not an array, but lists of unequal length: {remedy}") from None
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array
+    if array.dtype.kind not in "iuf" and array.ndim == 0:
+        raise InvalidTypeError(f"{name}={short(value)} must be a real number within float64: {remedy}")
     if array.dtype.kind not in "iuf" and array.size:  # an empty list is float64 already
         raise InvalidTypeError(f"{name} holds {array.dtype} values; they must be real numbers: {remedy}")
     return array.astype(np.float64)

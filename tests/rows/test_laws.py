@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 import planted
 from planted import features, noise
+from planted._random import random, transforms
 from planted._rows.draw import defined_rows, draw_rows, keys_of
 from planted._truth import FeatureLaw, NoiseLaw
-from planted.errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidTypeError, InvalidValueError, TooLargeError
 
 MATRIX = [[1, 0.5, 0.2, 0], [0.5, 2, 0.3, 0.1], [0.2, 0.3, 1, 0.4], [0, 0.1, 0.4, 1.5]]
 
@@ -283,6 +284,12 @@ def draw(**arguments):
 
 
 BAD = [
+    (lambda: features.AR1(0.5).covariance(0), r"d=0 must be an integer, at least 1: use .* d=3"),
+    (lambda: features.Categorical([0.2, 0.3, 0.5]).covariance(3), r"d=3 features, .* 2 columns .*: use a multiple"),
+    (lambda: features.Covariance(np.eye(3)).covariance(2), r"d=2 features, .* of 3 features: use 3"),
+    (lambda: features.Uniform(-1e308, 1e308), r"low=-1e\+308 must be within float64's range of high=.*: use"),
+    (lambda: planted.regression([1.0], features=features.Uniform(0, 1e39)), r"features=.*beyond float32: use"),
+    (lambda: features.Polynomial(47), r"degree=47 must be an integer, at least 1 and at most 46: use"),
     (lambda: features.AR1(1), r"rho=1\.0 must be more than -1 and less than 1: .* rho=0\.5"),
     (lambda: features.AR1(-1.5), r"rho=-1\.5 must be more than -1 and less than 1: .* rho=0\.5"),
     (lambda: features.Equicorrelated(-0.1), r"rho=-0\.1 must be at least 0 and less than 1: .* rho=0\.5"),
@@ -321,7 +328,7 @@ BAD = [
     (lambda: draw(snr=0), r"snr=0\.0 must be more than 0: use scale=0"),
     (lambda: draw(r2=1), r"r2=1\.0 must be more than 0 and less than 1: use noise=0"),
     (lambda: draw(informative=5), r"informative=5 of d=4 features: use"),
-    (lambda: draw(features=features.Covariance(np.eye(3))), r"w has 4 weights, .* is of 3 .*: use as many"),
+    (lambda: draw(features=features.Covariance(np.eye(3))), r"w has 4 weights, .* is of 3 features: use 3"),
     (lambda: planted.LinearTruth([1, 2, 3], features=features.Polynomial(2)), r"w has 3 .*: use a multiple of 2"),
     (lambda: from_dict({"law": "gauss", "scale": 1}), r"noise=\{'law': 'gauss'.* no law: write .* laplace"),
     (lambda: from_dict({"law": "laplace"}), r"the law laplace has the fields \['law', 'scale'\], not \['law'\]: use"),
@@ -340,8 +347,12 @@ WRONG_TYPES = [
     (lambda: draw(noise="t"), r"noise='t' must be a number or a law of noise: use .*planted\.noise\.Laplace"),
     (lambda: draw(noise=noise.Laplace), r"noise=.*Laplace.* must be a number or a law of noise: use"),
     (lambda: draw(noise=features.AR1(0.5)), r"noise=features\.AR1\(rho=0\.5\) must be a number or a law of noise: use"),
-    (lambda: features.AR1("x"), r"rho holds .* real numbers: .* rho=0\.5"),
-    (lambda: features.Covariance("ab"), r"matrix='ab' is no matrix of real numbers: use"),
+    (lambda: features.AR1("x"), r"rho='x' must be a real number .*: .* rho=0\.5"),
+    (lambda: features.Covariance("ab"), r"matrix='ab' must be a real number .*: use"),
+    (lambda: features.Covariance([["1"]]), r"matrix holds <U1 values; they must be real numbers: use"),
+    (lambda: features.Covariance(np.eye(2, dtype=complex)), r"matrix holds complex128 values; .*: use"),
+    (lambda: features.StudentT(10**400), r"df=10000.* must be a real number within float64: use .* df=3"),
+    (lambda: features.AR1(0.5).covariance("3"), r"d='3' is not an integer.*: use .* d=3"),
     (lambda: features.Categorical(3), r"probabilities=3 are no list: use"),
     (lambda: features.Categorical([0.5, 0.5], drop_first=1), r"drop_first=1 must be True or False"),
 ]
@@ -368,3 +379,26 @@ def test_a_level_of_probability_0_is_never_drawn():
     assert np.allclose(
         everywhere.y, planted.regression([1.0], noise=2.0, n=1_000, dtype="float64").y, rtol=0, atol=1e-12
     )
+
+
+def test_what_no_memory_can_hold_is_refused():
+    with pytest.raises(TooLargeError, match=r"the covariance of 100_000_000 features .*: use fewer features"):
+        features.AR1(0.5).covariance(10**8)
+    with pytest.raises(TooLargeError, match=r"d=1000000000000: so many weights .*: use fewer features"):
+        planted.LinearTruth.draw(10**12)
+
+
+def test_the_largest_power_of_the_largest_normal_is_finite():
+    largest = np.array([[random.normal_pair(*np.zeros((2, 1), np.uint32), random.FLOAT32)[0][0]]])
+    X = np.empty((1, 46), np.float32)
+    transforms.powers(largest, X[:, :0], X, np.ones(46, np.float32))
+    assert largest[0, 0] == np.float32(6.763705730438232)
+    assert np.isfinite(X).all()
+    assert np.log(largest[0, 0]) * 47 > np.log(np.finfo(np.float32).max)  # the next power is not
+
+
+def test_variances_beyond_float64_are_infinite():
+    """Not an error and not a warning: the law itself is fine."""
+    law = features.Covariance([[1e308, 0.0], [0.0, 1e308]])
+    assert planted.LinearTruth([1e10, 1.0], features=law).signal_variance is None
+    assert planted.LinearTruth([1.0], features=features.Uniform(0, 1e300)).signal_variance is None

@@ -98,7 +98,7 @@ def test_repr_is_useful_and_short():
         ({"w": [1j]}, InvalidTypeError, "w holds complex128 values"),
         ({"w": [1.0], "b": np.nan}, InvalidValueError, "b=nan must be finite"),
         ({"w": [1.0], "b": [1.0, 2.0]}, InvalidValueError, r"b has shape \(2,\); it must be one number"),
-        ({"w": [1.0], "b": "4"}, InvalidTypeError, "b holds"),
+        ({"w": [1.0], "b": "4"}, InvalidTypeError, "b='4' must be a real number"),
         ({"w": [1.0], "noise": -0.5}, InvalidValueError, "noise=-0.5 must be at least 0: it is a standard deviation"),
         ({"w": [1.0], "noise": np.inf}, InvalidValueError, "noise=inf must be finite"),
     ],

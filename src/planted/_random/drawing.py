@@ -173,7 +173,10 @@ class Numbers(NamedTuple):
     def rounded(self, dtype: DType) -> "Numbers":
         """The same, with the numbers of the transform in the type of the rows; integers stay."""
         real = PRECISIONS[dtype].real
-        typed = tuple(n if isinstance(n, int) else np.asarray(n, real)[()] for n in self.transform)
+        with np.errstate(over="ignore"):
+            typed = tuple(n if isinstance(n, int) else np.asarray(n).astype(real)[()] for n in self.transform)
+        if not all(np.isfinite(n).all() for n in typed):
+            raise OverflowError(f"a number of the law is beyond {dtype}")
         return self._replace(transform=typed)
 
 

@@ -24,6 +24,7 @@ from planted._random import (
 )
 from planted._truth import FeatureLaw, LinearTruth
 from planted._types import Batch, DType, FloatArray, RowNumbers
+from planted.errors import InvalidValueError
 
 
 @lru_cache(maxsize=256)
@@ -45,7 +46,7 @@ def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y
         return
     from planted._random import add_products
 
-    numbers = _numbers(truth.feature_law, truth.features, X.dtype.name)
+    numbers = numbers_of(truth.feature_law, truth.features, X.dtype.name)
     step = max(1, CHUNK_BYTES // (X.itemsize * X.shape[1]))
     for first in range(0, rows.size, step):
         part = slice(first, first + step)
@@ -57,7 +58,7 @@ def draw_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, X: FloatArray, y
 
 def defined_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, dtype: DType) -> Batch:
     """The same rows by the definitions alone, in plain NumPy, which the tests hold the compiled functions to."""
-    numbers = _numbers(truth.feature_law, truth.features, dtype)
+    numbers = numbers_of(truth.feature_law, truth.features, dtype)
     X = np.empty((rows.size, truth.features), dtype)
     draw_features(truth.feature_law.name, numbers, keys, rows, X, DEFINED)
     response = np.full(rows.size, truth.b)
@@ -68,9 +69,19 @@ def defined_rows(truth: LinearTruth, keys: Keys, rows: RowNumbers, dtype: DType)
 
 
 @lru_cache(maxsize=16)
-def _numbers(law: FeatureLaw, features: int, dtype: DType) -> Numbers:
-    """What is computed once for a law: factors, loadings, thresholds."""
-    return law.numbers(features).rounded(dtype)
+def numbers_of(law: FeatureLaw, features: int, dtype: DType) -> Numbers:
+    """What is computed once for a law: factors, loadings, thresholds.
+
+    Raises
+    ------
+    InvalidValueError
+        If one of its numbers is beyond the dtype.
+    """
+    try:
+        return law.numbers(features).rounded(dtype)
+    except OverflowError:
+        remedy = "use dtype='float64'" if dtype == "float32" else "use smaller numbers"
+        raise InvalidValueError(f"features={law!r} has numbers beyond {dtype}: {remedy}") from None
 
 
 def weights(features: int, *, seed: int = 0, salt: str = "") -> npt.NDArray[np.float64]:

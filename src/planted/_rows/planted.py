@@ -10,7 +10,7 @@ from planted._input import dtype_name, integer, seed_and_salt, to_json_int
 from planted._random import VERSION
 from planted._rows.base import LIMIT, BaseRows, HeldRows, LazyRows
 from planted._rows.columns import names_of
-from planted._rows.draw import draw_rows, keys_of
+from planted._rows.draw import draw_rows, keys_of, numbers_of
 from planted._truth import MOST_AS_JSON, FeatureLaw, LinearTruth, begun_as_json
 from planted._types import DType, FloatArray, RowNumbers
 from planted.errors import InvalidTypeError, InvalidValueError
@@ -195,7 +195,9 @@ def rows(truth: LinearTruth, n: int, *, seed: int = 0, salt: str = "", dtype: DT
         raise InvalidTypeError(f"truth={truth!r} must be a LinearTruth: use planted.LinearTruth(w, b, noise)")
     count = integer(n, "n", minimum=0, maximum=LIMIT, remedy="use the number of rows, such as n=1_000")
     seed, salt = seed_and_salt(seed, salt)
-    return ComputedRows(truth, count, seed, salt, dtype_name(dtype), 0, count)
+    dtype = dtype_name(dtype)
+    numbers_of(truth.feature_law, truth.features, dtype)
+    return ComputedRows(truth, count, seed, salt, dtype, 0, count)
 
 
 def regression(

@@ -16,7 +16,7 @@ from planted._truth.noise import degrees, t_variance
 from planted.errors import InvalidTypeError, InvalidValueError
 
 WORD: Final = 1 << 32
-MOST_DEGREES: Final = 64  # of polynomials: x^64 is finite in float32 for every normal that there is
+MOST_DEGREES: Final = 46  # of polynomials: the largest normal, 6.8, to this power is finite in float32
 _RHO: Final = "it is a correlation, such as rho=0.5"
 
 
@@ -57,7 +57,8 @@ class Uniform(IndependentLaw):
         for name in ("low", "high"):
             object.__setattr__(self, name, real(getattr(self, name), name, remedy=remedy))
         if not self.low < self.high or not math.isfinite(self.high - self.low):
-            raise InvalidValueError(f"low={self.low!r} must be less than high={self.high!r}: {remedy}")
+            rule = "less than" if self.low >= self.high else "within float64's range of"
+            raise InvalidValueError(f"low={self.low!r} must be {rule} high={self.high!r}: {remedy}")
 
     @property
     def mean(self) -> float:
@@ -67,7 +68,7 @@ class Uniform(IndependentLaw):
     @property
     def variance(self) -> float:
         """``(high - low)^2 / 12``."""
-        return (self.high - self.low) ** 2 / 12
+        return (self.high - self.low) * (self.high - self.low) / 12
 
     def numbers(self, d: int) -> Numbers:
         """What drawing rows of d features takes."""
@@ -138,8 +139,7 @@ class AR1(_StandardLaw):
     def __post_init__(self) -> None:
         object.__setattr__(self, "rho", between(self.rho, "rho", -1, 1, ends="()", remedy=_RHO))
 
-    def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """``rho^|j - k|``, shape (d, d)."""
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
         places = np.arange(d)
         return np.asarray(self.rho ** np.abs(places[:, np.newaxis] - places), np.float64)
 
@@ -174,8 +174,7 @@ class Equicorrelated(_StandardLaw):
     def __post_init__(self) -> None:
         object.__setattr__(self, "rho", between(self.rho, "rho", 0, 1, ends="[)", remedy=_RHO))
 
-    def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """1 on the diagonal, `rho` beside it, shape (d, d)."""
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
         matrix = np.full((d, d), self.rho)
         np.fill_diagonal(matrix, 1.0)
         return matrix
@@ -235,18 +234,14 @@ class Covariance(FeatureLaw):
         """All of them belong together."""
         return len(self.matrix)
 
-    def check_features(self, d: int) -> None:
-        """Raise an `InvalidValueError` if there are more or fewer features than columns."""
+    def check_features(self, d: int, given: str) -> None:
+        """Raise an `InvalidValueError`, which says what was `given`, if d is not the number of columns."""
         size = len(self.matrix)
         if d != size:
-            raise InvalidValueError(
-                f"w has {d} weights, and the covariance is of {size} features: use as many weights as it has columns"
-            )
+            raise InvalidValueError(f"{given}, and the covariance is of {size} features: use {size}, all its columns")
 
-    def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """The matrix, shape (d, d)."""
-        self.check_features(d)
-        return self.matrix.copy()
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
+        return self.matrix[:d, :d].copy()
 
     def variance_of(self, w: npt.NDArray[np.float64]) -> float:
         """The variance of ``x w``."""
@@ -294,8 +289,7 @@ class LowRank(_StandardLaw):
         strength = between(self.tail_strength, "tail_strength", 0, 1, ends="[]", remedy=remedy)
         object.__setattr__(self, "tail_strength", strength)
 
-    def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """``loadings loadings' + tail_strength I``, shape (d, d)."""
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
         shared = signs(d, self.effective_rank)
         matrix = shared @ shared.T * ((1 - self.tail_strength) / self.effective_rank)
         np.fill_diagonal(matrix, 1.0)
@@ -323,9 +317,7 @@ class _BlockLaw(FeatureLaw):
         """The covariance of one variable's columns."""
         raise NotImplementedError
 
-    def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """The covariance of d features, shape (d, d): a block for each variable."""
-        self.check_features(d)
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
         return np.asarray(np.kron(np.eye(d // self.columns), self._block()), np.float64)
 
     def variance_of(self, w: npt.NDArray[np.float64]) -> float:

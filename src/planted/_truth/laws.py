@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from planted._input import real, short
+from planted._input import floats, integer, real, short
+from planted._machine import too_large, too_large_error
 from planted._random import Numbers
-from planted.errors import InvalidTypeError, InvalidValueError
+from planted.errors import InvalidValueError
 
 
 class Law(ABC):
@@ -72,9 +73,25 @@ class FeatureLaw(Law):
     def mean(self) -> Any:
         """The mean of each feature: one float, or one a column, shape (columns,), if they differ."""
 
-    @abstractmethod
     def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """The covariance of d features, shape (d, d); infinite where it is."""
+        """The covariance of d features, shape (d, d); infinite where it is.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If d is not a positive integer, or there are no rows of d features.
+        TooLargeError
+            If the matrix would take more memory than there is.
+        """
+        count = integer(d, "d", minimum=1, remedy="use the number of features, such as d=3")
+        self.check_features(count, f"d={count} features")
+        if too_large(8 * count * count):
+            raise too_large_error(8 * count * count, f"the covariance of {count:_} features", "use fewer features")
+        return self._covariance(count)
+
+    @abstractmethod
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
+        """The covariance of d features, of which there are rows."""
 
     @abstractmethod
     def variance_of(self, w: npt.NDArray[np.float64]) -> float:
@@ -89,12 +106,11 @@ class FeatureLaw(Law):
         """How many columns belong together: the number of features is a multiple of it."""
         return 1
 
-    def check_features(self, d: int) -> None:
-        """Raise an `InvalidValueError` if there are no rows of d features."""
+    def check_features(self, d: int, given: str) -> None:
+        """Raise an `InvalidValueError`, which says what was `given`, if there are no rows of d features."""
         if d % self.columns:
             raise InvalidValueError.in_both(
-                f"w has {d} weights, and {self!r} makes {self.columns} columns a variable: use a multiple of "
-                f"{self.columns} weights",
+                f"{given}, and {self!r} makes {self.columns} columns a variable: use a multiple of {self.columns}",
                 f"there are {d} weights, and --law {self.name} makes {self.columns} columns a variable: use a multiple "
                 f"of {self.columns}, with --features or --weights",
             )
@@ -115,8 +131,7 @@ class IndependentLaw(FeatureLaw):
     def variance(self) -> float:
         """The variance of each feature."""
 
-    def covariance(self, d: int) -> npt.NDArray[np.float64]:
-        """The covariance of d features, shape (d, d): diagonal; infinite where it is."""
+    def _covariance(self, d: int) -> npt.NDArray[np.float64]:
         matrix = np.zeros((d, d))
         np.fill_diagonal(matrix, self.variance)
         return matrix
@@ -173,10 +188,7 @@ def between(value: object, name: str, low: float, high: float, *, ends: str, rem
 
 def matrix_of(value: object, name: str, *, remedy: str) -> npt.NDArray[np.float64]:
     """A finite square matrix, float64, in a new array that is read-only."""
-    try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidTypeError(f"{name}={short(value)} is no matrix of real numbers: {remedy}") from None
+    array = np.array(floats(value, name, remedy=remedy), np.float64)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
         raise InvalidValueError(f"{name} of shape {array.shape} is not square: {remedy}")
     if not np.isfinite(array).all():

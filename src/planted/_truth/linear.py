@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planted._input import integer, real, seed_and_salt, short, vector
+from planted._machine import too_large, too_large_error
 from planted._truth.digest import Digested
 from planted._truth.drawn import drawn_weights, noise_at, ratio_of
 from planted._truth.features import Normal
@@ -76,7 +77,7 @@ class LinearTruth(Digested):
             raise InvalidTypeError(
                 f"features={short(features)} must be a law of features: use planted.features.AR1(0.5), say"
             )
-        law.check_features(weights.size)
+        law.check_features(weights.size, f"w has {weights.size} weights")
         object.__setattr__(self, "w", weights)
         object.__setattr__(self, "b", real(b, "b", remedy="use a number, such as b=4.2"))
         object.__setattr__(self, "noise", noise_law(noise))
@@ -133,6 +134,8 @@ class LinearTruth(Digested):
         kept = count if informative is None else integer(informative, "informative", minimum=0, remedy=remedy)
         if kept > count:
             raise InvalidValueError(f"informative={kept} of d={count} features: {remedy}")
+        if too_large(8 * count):
+            raise too_large_error(8 * count, f"d={count}: so many weights", "use fewer features")
         ratio = ratio_of(snr, r2)
         seed, salt = seed_and_salt(seed, salt)
         spread = real(scale, "scale", minimum=0, remedy="use the standard deviation of the weights, such as scale=1")
@@ -157,7 +160,8 @@ class LinearTruth(Digested):
     @property
     def signal_variance(self) -> float | None:
         """The variance of ``X w``, from the law of X; None where it is infinite."""
-        return _finite(self.feature_law.variance_of(self.w))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite(self.feature_law.variance_of(self.w))
 
     @property
     def noise_variance(self) -> float | None:

@@ -128,9 +128,10 @@ class Contaminated(NoiseLaw):
     factor: float
 
     def __post_init__(self) -> None:
-        share, times = "the share of rows that are louder, such as fraction=0.05", "how many times, such as factor=10"
-        fraction = between(self.fraction, "fraction", 0, 1, ends="[]", remedy=f"use {share}")
-        _keep(self, fraction=fraction, factor=real(self.factor, "factor", minimum=0, remedy=f"use {times}"))
+        remedy = "use the share of rows that are louder, such as fraction=0.05"
+        fraction = between(self.fraction, "fraction", 0, 1, ends="[]", remedy=remedy)
+        remedy = "use how many times as loud they are, such as factor=10"
+        _keep(self, fraction=fraction, factor=real(self.factor, "factor", minimum=0, remedy=remedy))
 
     @property
     def variance(self) -> float:
