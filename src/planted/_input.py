@@ -7,6 +7,7 @@ imported or named.
 import math
 import operator
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn, cast
 
@@ -151,6 +152,8 @@ def floats(value: object, name: str, *, remedy: str) -> FloatArray:
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array
     if array.dtype.kind not in "iuf" and array.ndim == 0:
+        if type(value) is int and abs(value) <= sys.float_info.max:  # beyond NumPy's integers
+            return np.array(float(value))
         raise InvalidTypeError(f"{name}={short(value)} must be a real number within float64: {remedy}")
     if array.dtype.kind not in "iuf" and array.size:  # an empty list is float64 already
         raise InvalidTypeError(f"{name} holds {array.dtype} values; they must be real numbers: {remedy}")

@@ -381,6 +381,24 @@ def test_a_level_of_probability_0_is_never_drawn():
     )
 
 
+@pytest.mark.parametrize(
+    ("law", "variance"),
+    [
+        (noise.Normal(2), 4.0),
+        (noise.StudentT(3, 2), 12.0),
+        (noise.StudentT(2, 2), np.inf),
+        (noise.Laplace(2), 8.0),
+        (noise.Contaminated(2, 0.25, 3), 12.0),
+        (noise.Heteroscedastic(2, 3), 16.0),
+        (noise.Clustered(2, 0.5, 9), 4.0),
+    ],
+)
+def test_the_variances_of_noise_are_exact(law, variance):
+    """To the last bit, where the samples of other tests see a hundredth."""
+    assert law.variance == variance
+    assert planted.LinearTruth([1.0], noise=law).noise_variance == (None if variance == np.inf else variance)
+
+
 def test_what_no_memory_can_hold_is_refused():
     with pytest.raises(TooLargeError, match=r"the covariance of 100_000_000 features .*: use fewer features"):
         features.AR1(0.5).covariance(10**8)

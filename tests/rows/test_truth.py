@@ -127,3 +127,10 @@ def test_planted_weights_keep_their_prefix_and_differ_by_seed_and_salt():
     assert (planted.weights(5, seed=3, salt="x") != many[:5]).all()
     with pytest.raises(InvalidValueError, match="features=0"):
         planted.weights(0)
+
+
+def test_a_number_beyond_numpys_integers_is_a_float():
+    """Python's integers have no end; float64's have one."""
+    assert planted.LinearTruth([1.0], b=10**30).b == 1e30
+    with pytest.raises(InvalidTypeError, match=r"b=10000.* must be a real number within float64: use"):
+        planted.LinearTruth([1.0], b=10**400)

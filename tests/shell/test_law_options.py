@@ -7,7 +7,7 @@ import pytest
 
 import planted
 from planted import features, noise
-from planted._shell.laws import FEATURE_LAWS, NOISE_LAWS
+from planted._shell.laws import FEATURE_LAW, FEATURE_LAWS, NOISE_LAWS
 
 LAWS = ("--law", "ar1:0.9", "--noise-law", "t:5:0.5")
 TRUTH = planted.LinearTruth([2.0, -3.4], 4.2, noise.StudentT(5, 0.5), features.AR1(0.9))
@@ -152,3 +152,7 @@ def test_help_names_every_law(shell, command):
     for laws in (FEATURE_LAWS, NOISE_LAWS):
         for name, (numbers, _) in laws.items():
             assert (f"{name}:{numbers}" if numbers else name) in text
+
+
+def test_large_numbers_are_read():
+    assert FEATURE_LAW.convert("uniform:0:1e300", None, None) == features.Uniform(0, 1e300)
