@@ -406,7 +406,8 @@ class Categorical(_BlockLaw):
 class Polynomial(_BlockLaw):
     """Powers of a normal variable: columns x, x^2, ..., x^degree; x^k / k! if `scaled`, as the book has them.
 
-    The number of features is a multiple of `degree`; each further variable is independent and alike.
+    `degree` is at most 46, so that every power is finite in float32. The number of features is a multiple of it; each
+    further variable is independent and alike.
     """
 
     __module__ = "planted.features"
