@@ -16,7 +16,8 @@
     # check: did it find what these rows can show?
     print(planted.check(estimate, rows))
 
-A fifth, `audit`, tests any data loader. `write`, `open` and `verify` keep rows on disk, `open_table` reads files of
+`features` and `noise` hold the laws of X and of the noise, where they are not the normal ones. A fifth verb, `audit`,
+tests any data loader. `write`, `open` and `verify` keep rows on disk, `open_table` reads files of
 others, `permutation` is the shuffle itself, and `errors` holds the exceptions. ``planted.torch``, ``planted.jax``,
 ``planted.tensorflow`` and ``planted.mxnet`` have the classes of *Dive into Deep Learning* for each framework.
 

@@ -5,7 +5,7 @@ In: weights, an intercept, laws of the features and of the noise, from lists, ar
 """
 
 from planted._truth.digest import MOST_AS_JSON, begun_as_json
-from planted._truth.features import AR1, Categorical, Covariance, Equicorrelated, LowRank, Polynomial, Uniform
+from planted._truth.features import AR1, Covariance, Equicorrelated, LowRank, Uniform
 from planted._truth.features import Normal as NormalFeatures
 from planted._truth.features import StudentT as StudentTFeatures
 from planted._truth.laws import FeatureLaw, NoiseLaw
@@ -13,6 +13,7 @@ from planted._truth.linear import LinearTruth
 from planted._truth.noise import Clustered, Contaminated, Heteroscedastic, Laplace
 from planted._truth.noise import Normal as NormalNoise
 from planted._truth.noise import StudentT as StudentTNoise
+from planted._truth.variables import Categorical, Polynomial
 
 __all__ = [
     "AR1",
