@@ -148,7 +148,7 @@ def test_bad_settings_are_refused_before_anything_is_read():
         ({"resume": 3}, "resume is a int; it must be a function"),
         ({"unpack": 3}, "unpack is a int; it must be a function"),
         ({"alpha": 0}, "alpha=0.0 must lie between 0 and 1"),
-        ({"alpha": "5%"}, "alpha holds"),
+        ({"alpha": "5%"}, "alpha='5%' must be a real number"),
     ]:
         with pytest.raises((InvalidValueError, InvalidTypeError), match=re.escape(message)):
             audit(Unreadable(), ROWS, **settings_)
